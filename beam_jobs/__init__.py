@@ -1,0 +1,1 @@
+"""Scoring jobs for Apache Beam."""

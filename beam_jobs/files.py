@@ -1,0 +1,171 @@
+"""The files of the input: found at launch, read in blocks by workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+import apache_beam as beam
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import TaggedOutput
+
+from model_dofns.exceptions import InputError, UnreadableFileError, UsageError
+from model_dofns.formats import FORMATS, format_of
+from model_dofns.formats.base import Block, Range
+from model_dofns.manifest import InputFile
+
+BLOCKS: Final = "blocks"
+UNREADABLE: Final = "unreadable"
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a file for reading its bytes as they are, whatever its suffix."""
+    opened: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return opened
+
+
+def absolute(path: str) -> str:
+    """A local path as workers must see it, who run in folders of their own; a URL as it is."""
+    return path if "://" in path else os.path.abspath(path) + ("/" if path.endswith("/") else "")
+
+
+def match_input(patterns: Iterable[str]) -> list[InputFile]:
+    """The files that files, globs and folders name, each once, in the order of their paths.
+
+    In a folder, and in those below it, what begins with ``.`` or ``_`` is passed over.
+
+    Raises:
+        InputError: one of them names no file.
+    """
+    found: dict[str, InputFile] = {}
+    for pattern in patterns:
+        files = _matched(absolute(pattern))
+        if not files:
+            raise InputError(
+                f"--input {pattern!r} names no file: looked for a file, a glob and a folder at"
+                f" {absolute(pattern)}"
+            )
+        found |= {file.path: file for file in files}
+    return [found[path] for path in sorted(found)]
+
+
+def _matched(pattern: str) -> list[InputFile]:
+    try:
+        folder = pattern.rstrip("/") + "/"
+        in_folder = _match(folder + "**")
+        if in_folder:
+            return [file for file in in_folder if not _is_hidden(file.path[len(folder) :])]
+        if FileSystems.exists(pattern):  # before the glob: a name may have brackets in it
+            return [InputFile(pattern, _size(pattern))] if not os.path.isdir(pattern) else []
+        return _match(pattern)
+    except (BeamIOError, OSError, ValueError) as error:
+        raise InputError(f"--input {pattern!r} cannot be looked up: {error}") from error
+
+
+def _match(pattern: str) -> list[InputFile]:
+    matched = FileSystems.match([pattern])[0].metadata_list
+    return [
+        InputFile(file.path, file.size_in_bytes) for file in matched if not os.path.isdir(file.path)
+    ]
+
+
+def _size(path: str) -> int:
+    file_system = FileSystems.get_filesystem(path)
+    return int(file_system.size(path))
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith((".", "_")) for part in path.split("/"))
+
+
+def settle_format(files: Iterable[InputFile], asked_for: str | None) -> str:
+    """The name of the one format of the input: the one asked for, or what the suffixes say.
+
+    Raises:
+        InputError: a suffix is of no known format.
+        UsageError: the files are of several formats.
+    """
+    if asked_for is not None:
+        return asked_for
+    by_format: dict[str, str] = {}
+    for file in files:
+        format_ = format_of(file.path)
+        if format_ is None:
+            known = ", ".join(s for known in FORMATS.values() for s in known.suffixes)
+            raise InputError(
+                f"the format of {file.path} is not known by its suffix, which must be one of"
+                f" {known}: name the format with --input_format, or the files more exactly"
+            )
+        by_format.setdefault(format_.name, file.path)
+    if len(by_format) > 1:
+        examples = "; ".join(f"{name}: {path}" for name, path in sorted(by_format.items()))
+        raise UsageError(
+            f"the input has files of several formats ({examples}), and a job writes the one it"
+            " reads: name files of one format with --input"
+        )
+    return next(iter(by_format))
+
+
+@dataclass(frozen=True)
+class FileRange:
+    """A range, and the size its file had at launch."""
+
+    part: Range
+    file_bytes: int
+
+
+def cut_into_ranges(file: InputFile, format_name: str) -> list[FileRange]:
+    """The ranges of a file; they are small, and all that crosses a shuffle."""
+    return [
+        FileRange(part, file.bytes) for part in FORMATS[format_name].ranges(file.path, file.bytes)
+    ]
+
+
+class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam ships no types
+    """Ranges in, blocks out.
+
+    Outputs:
+        ``blocks``: :class:`~model_dofns.formats.base.Block`.
+        ``unreadable``: ``(path, message)`` of a file that cannot be read, where those are skipped.
+    """
+
+    def __init__(self, format_name: str, max_record_bytes: int, skip_bad_files: bool) -> None:
+        self._format_name = format_name
+        self._max_record_bytes = max_record_bytes
+        self._skip_bad_files = skip_bad_files
+
+    def process(self, element: FileRange) -> Iterator[Block | TaggedOutput]:
+        try:
+            yield from self._blocks(element)
+        except UnreadableFileError as error:
+            if not self._skip_bad_files:
+                raise
+            yield TaggedOutput(UNREADABLE, (element.part.path, str(error)))
+
+    def _blocks(self, element: FileRange) -> Iterator[Block]:
+        """The blocks of the range.
+
+        Raises:
+            UnreadableFileError: the file vanished, changed, or is broken.
+        """
+        path = element.part.path
+        try:
+            with open_file(path) as file:
+                size = file.seek(0, os.SEEK_END)
+                size = file.tell() if size is None else size
+                if size != element.file_bytes:
+                    raise UnreadableFileError(
+                        f"{path} had {element.file_bytes} bytes when the job was launched, and has"
+                        f" {size} now: do not write to files that are being read"
+                    )
+                file.seek(0)
+                yield from FORMATS[self._format_name].read_blocks(
+                    file, element.part, max_record_bytes=self._max_record_bytes
+                )
+        except (BeamIOError, OSError) as error:
+            raise UnreadableFileError(
+                f"{path} cannot be read: {type(error).__name__}: {error}"
+            ) from error

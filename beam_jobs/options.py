@@ -1,0 +1,209 @@
+"""The command line: flags of the job, flags of Beam, and nothing that neither knows."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NoReturn
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from model_dofns.exceptions import UsageError
+from model_dofns.formats import FORMATS
+from model_dofns.formats.base import MAX_RECORD_BYTES
+from model_dofns.manifest import MaxErrors
+
+_EPILOG = """\
+runner flags:
+  All flags of Apache Beam's pipeline options are taken as well, such as
+    --runner DirectRunner
+    --direct_num_workers 2 --direct_running_mode multi_processing
+  Without --runner the job runs in this process (FnApiRunner). What only a
+  runner's job server knows follows a bare "--".
+
+examples:
+  python -m beam_jobs.score --model iris_model.iris_predict:IrisModel \\
+      --input 'data/*.jsonl' --output out
+  python -m beam_jobs.score --models models.yaml --model iris \\
+      --input data/ --output out --max_errors 0.5%
+  python -m beam_jobs.score @nightly.txt --output out/2026-11-22
+
+exit codes:
+  0 done   1 the job failed   2 usage   3 more rejects than --max_errors
+  4 the model, the input or the output folder does not fit, found before the
+  job started   130 interrupted
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; a field a flag, by the same name where it has one."""
+
+    model: str
+    input: tuple[str, ...]
+    output: str
+    models: str | None = None
+    expect_version: str = ""
+    preflight: bool = True
+    input_format: str | None = None
+    prediction_field: str = "prediction"
+    max_record_bytes: int = MAX_RECORD_BYTES
+    max_errors: MaxErrors = field(default_factory=lambda: MaxErrors(0))
+    skip_bad_files: bool = False
+    overwrite: bool = False
+    pipeline_args: tuple[str, ...] = ()
+
+    def shown(self) -> dict[str, Any]:
+        """As they stand in a manifest."""
+        return {
+            each.name: str(value) if isinstance(value, MaxErrors) else value
+            for each in fields(self)
+            for value in [getattr(self, each.name)]
+        }
+
+
+def parse_args(argv: Sequence[str]) -> Options:
+    """The options that a command line says.
+
+    Raises:
+        UsageError: it makes no sense.
+        SystemExit: it asks for help (0).
+    """
+    ours, after_dashes = list(argv), []
+    if "--" in ours:
+        dashes = ours.index("--")
+        ours, after_dashes = ours[:dashes], ours[dashes + 1 :]
+    parser = _parser()
+    parsed, for_beam = parser.parse_known_args(ours)
+    _refuse_unknown(parser, for_beam)
+    values = vars(parsed)
+    values["input"] = tuple(values["input"])
+    return Options(**values, pipeline_args=(*for_beam, *after_dashes))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see python -m beam_jobs.score --help")
+
+    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
+        """A line of an ``@flags.txt`` file: words as in a shell, ``#`` begins a comment."""
+        return shlex.split(arg_line, comments=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m beam_jobs.score",
+        description="Score the records of many files with a model, on Apache Beam.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        fromfile_prefix_chars="@",
+    )
+    model = parser.add_argument_group("the model")
+    model.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME",
+        help="package.module:Class, an entry of --models, or an installed entry point of the"
+        " group ml_models",
+    )
+    model.add_argument(
+        "--models", metavar="FILE", help="a models file, YAML or JSON, with models by name"
+    )
+    model.add_argument(
+        "--expect_version",
+        default="",
+        metavar="SPEC",
+        help="fail unless the model's version fits, as in '>=1.2,<2'",
+    )
+    model.add_argument(
+        "--no_preflight",
+        dest="preflight",
+        action="store_false",
+        help="do not load the model here first: for one that does not fit on this machine",
+    )
+    data = parser.add_argument_group("input")
+    data.add_argument(
+        "--input",
+        required=True,
+        action="append",
+        metavar="PATH",
+        help="a file, a glob or a folder; may be repeated",
+    )
+    data.add_argument(
+        "--input_format",
+        choices=sorted(FORMATS),
+        help="of all files (default: what their suffixes say)",
+    )
+    data.add_argument(
+        "--max_record_bytes",
+        type=_positive_int,
+        default=MAX_RECORD_BYTES,
+        metavar="N",
+        help="reject a line that is longer (default: %(default)s)",
+    )
+    data.add_argument(
+        "--skip_bad_files",
+        action="store_true",
+        help="go on without files that cannot be read; they are named in the manifest",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output", required=True, metavar="FOLDER", help="must be empty, or see --overwrite"
+    )
+    output.add_argument(
+        "--overwrite", action="store_true", help="replace what an earlier job wrote there"
+    )
+    output.add_argument(
+        "--prediction_field",
+        type=_identifier,
+        default="prediction",
+        metavar="NAME",
+        help="the name of the prediction in a record (default: %(default)s)",
+    )
+    output.add_argument(
+        "--max_errors",
+        type=MaxErrors.parse,
+        default=MaxErrors(0),
+        metavar="N|P%%",
+        help="how many rejects are still a success (default: %(default)s)",
+    )
+    return parser
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+def _identifier(text: str) -> str:
+    if not (text.isascii() and text.isidentifier()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name: write letters, digits and _, as in 'score'"
+        )
+    return text
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
+    """Refuse what neither this job nor Beam knows: Beam itself would only warn."""
+    beam_parser = _Parser(add_help=False, allow_abbrev=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(beam_parser)
+    try:
+        _, unknown = beam_parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise UsageError(str(error)) from error
+    if not unknown:
+        return
+    flag = unknown[0].partition("=")[0]
+    known = [*parser._option_string_actions, *beam_parser._option_string_actions]
+    nearest = difflib.get_close_matches(flag, known, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else "see --help"
+    raise UsageError(
+        f"{unknown[0]!r} is no flag of this job nor of Beam's pipeline options: {hint}"
+        ' What only a job server knows follows a bare "--"'
+    )

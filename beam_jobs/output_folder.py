@@ -1,0 +1,159 @@
+"""The output folder at launch and after a failure: made ready, marked, and never half a lie.
+
+A folder is whole if it has a ``_manifest.json``; that is written last, and removed first.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from beam_jobs.sink import make_folder
+from model_dofns.exceptions import OutputFolderError
+from model_dofns.manifest import (
+    JOB_FILE,
+    LIBRARY,
+    MANIFEST_FILE,
+    REJECTS_FOLDER,
+    TEMPORARY_FOLDER,
+    Manifest,
+)
+
+
+class OutputFolder:
+    """The output folder of one job, on any of Beam's file systems.
+
+    Args:
+        path: the folder, absolute.
+        job: the job's id.
+    """
+
+    def __init__(self, path: str, job: str) -> None:
+        self.path = path
+        self.job = job
+
+    @property
+    def temporary(self) -> str:
+        return posixpath.join(self.path, TEMPORARY_FOLDER, self.job)
+
+    @property
+    def rejects(self) -> str:
+        return posixpath.join(self.path, REJECTS_FOLDER)
+
+    @property
+    def manifest(self) -> str:
+        return posixpath.join(self.path, MANIFEST_FILE)
+
+    def prepare(self, *, overwrite: bool) -> None:
+        """Empty the folder of an earlier job's files, or refuse it.
+
+        Raises:
+            OutputFolderError: it is not empty and ``overwrite`` is False; or nothing in it says
+                that a job of this library made it; or it cannot be written.
+        """
+        names = _entries(self.path)
+        if names and not overwrite:
+            raise OutputFolderError(
+                f"the output folder {self.path} is not empty: it has {_some(names)}; name another"
+                " one, or replace what an earlier job wrote there with --overwrite"
+            )
+        if names and not self._is_ours():
+            raise OutputFolderError(
+                f"the output folder {self.path} is not empty, and has no {JOB_FILE} or"
+                f" {MANIFEST_FILE} of {LIBRARY}: --overwrite removes only what a job of ours wrote;"
+                " name another folder, or empty this one yourself"
+            )
+        try:
+            if MANIFEST_FILE in names:
+                FileSystems.delete([self.manifest])  # from here on the folder is not whole
+            ours = [
+                name
+                for name in sorted(names)
+                if name.startswith("part-") or name in (REJECTS_FOLDER, TEMPORARY_FOLDER)
+            ]
+            for name in ours:
+                _delete(posixpath.join(self.path, name))
+            make_folder(self.path)
+        except (BeamIOError, OSError) as error:
+            raise OutputFolderError(
+                f"the output folder {self.path} cannot be used: {error}"
+            ) from error
+
+    def write_job(self, facts: Mapping[str, Any]) -> None:
+        """Write ``_job.json``: who is at work here.
+
+        Raises:
+            OutputFolderError: the folder cannot be written.
+        """
+        text = json.dumps({"library": LIBRARY, "job": self.job, **facts}, indent=2) + "\n"
+        try:
+            _write(posixpath.join(self.path, JOB_FILE), text.encode())
+        except (BeamIOError, OSError) as error:
+            raise OutputFolderError(
+                f"the output folder {self.path} cannot be written: {error}"
+            ) from error
+
+    def commit(self, manifest: Manifest) -> None:
+        """Write ``_manifest.json``, whole or not at all, and remove what was temporary."""
+        make_folder(self.temporary)
+        written = posixpath.join(self.temporary, MANIFEST_FILE)
+        _write(written, manifest.to_json())
+        if FileSystems.exists(self.manifest):  # of an earlier attempt at this very step
+            FileSystems.delete([self.manifest])
+        FileSystems.rename([written], [self.manifest])
+        self.remove_temporary()
+
+    def remove_temporary(self) -> None:
+        _delete(posixpath.join(self.path, TEMPORARY_FOLDER))
+
+    def read_manifest(self) -> Manifest:
+        return Manifest.from_json(_read(self.manifest))
+
+    def _is_ours(self) -> bool:
+        for name in (JOB_FILE, MANIFEST_FILE):
+            path = posixpath.join(self.path, name)
+            if not FileSystems.exists(path):
+                continue
+            try:
+                marker = json.loads(_read(path))
+            except ValueError:
+                continue
+            if isinstance(marker, dict) and marker.get("library") == LIBRARY:
+                return True
+        return False
+
+
+def _entries(folder: str) -> set[str]:
+    """The names of what is in a folder, folders included; none where there is no folder."""
+    prefix = folder.rstrip("/") + "/"
+    matched = FileSystems.match([prefix + "**"])[0].metadata_list
+    return {file.path[len(prefix) :].split("/")[0] for file in matched}
+
+
+def _delete(path: str) -> None:
+    """Remove a file or a folder, if it is there."""
+    files = [file.path for file in FileSystems.match([path + "/**"])[0].metadata_list]
+    if files:
+        FileSystems.delete(files)
+    if FileSystems.exists(path):  # a file; or a folder, where a file system has folders
+        FileSystems.delete([path])
+
+
+def _some(names: set[str]) -> str:
+    first = sorted(names)[:3]
+    return ", ".join(first) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _write(path: str, content: bytes) -> None:
+    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        file.write(content)
+
+
+def _read(path: str) -> bytes:
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        return bytes(file.read())

@@ -1,0 +1,260 @@
+"""The job as a pipeline: planned at launch, built as a graph, and the manifest as its last stage.
+
+The way of the data: files are cut into ranges; the ranges, and they alone, are spread over the
+workers; a worker reads its range in blocks, scores each and writes what comes of it into part
+files; when all are written they get their final names; last comes the manifest.
+
+What the graph carries is here and not in :mod:`beam_jobs.score`, which runs as ``__main__``, where
+other processes could not import it.
+"""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsIter
+
+from beam_jobs.files import (
+    BLOCKS,
+    UNREADABLE,
+    ReadBlocks,
+    absolute,
+    cut_into_ranges,
+    match_input,
+    open_file,
+    settle_format,
+)
+from beam_jobs.options import Options
+from beam_jobs.output_folder import OutputFolder
+from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text
+from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn
+from model_dofns.exceptions import InputError, OutputFolderError, ScoringError, UnreadableFileError
+from model_dofns.formats import FORMATS
+from model_dofns.manifest import (
+    DONE,
+    TOO_MANY_ERRORS,
+    InputFile,
+    Manifest,
+    now,
+    sum_of_records,
+)
+from model_dofns.model_spec import ModelMetadata, ModelSpec
+from model_dofns.models_file import resolve_model
+from model_dofns.rejects import READ_STAGE, Reject
+from model_dofns.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job with everything settled that can be settled at launch; it travels with the graph.
+
+    Attributes:
+        id: unique, and sorts by time.
+        started: when, in UTC.
+        runner: the name of Beam's runner.
+        spec: the model.
+        metadata: what the model says of itself; None where it is not loaded at launch.
+        files: the input.
+        format: the name of its format.
+        options: the command line.
+    """
+
+    id: str
+    started: str
+    runner: str
+    spec: ModelSpec
+    metadata: ModelMetadata | None
+    files: tuple[InputFile, ...]
+    format: str
+    options: Options
+
+    @property
+    def folder(self) -> OutputFolder:
+        return OutputFolder(absolute(self.options.output).rstrip("/"), self.id)
+
+
+def plan(options: Options, runner: str) -> Job:
+    """Settle the model, the input and the output folder; nothing is written yet.
+
+    Raises:
+        DoesNotFitError: one of them does not exist or does not fit.
+    """
+    spec = resolve_model(options.model, options.models, options.expect_version)
+    metadata = None
+    if options.preflight:
+        scorer = Scorer(spec, prediction_field=options.prediction_field)
+        metadata = scorer.metadata
+    files = tuple(match_input(options.input))
+    format_name = settle_format(files, options.input_format)
+    if options.preflight:
+        _refuse_clash(files, format_name, scorer)
+    job = Job(
+        id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
+        started=now(),
+        runner=runner,
+        spec=spec,
+        metadata=metadata,
+        files=files,
+        format=format_name,
+        options=options,
+    )
+    _refuse_overlap(job)
+    return job
+
+
+def _refuse_clash(files: Iterable[InputFile], format_name: str, scorer: Scorer) -> None:
+    """The first file's columns stand for all; workers reject the rows of one that differs."""
+    for file in files:
+        try:
+            with open_file(file.path) as opened:
+                names = FORMATS[format_name].column_names(opened)
+        except UnreadableFileError:
+            continue  # for the job to report, or to skip
+        clashes = sorted(set(names) & set(scorer.layout.prediction_columns()))
+        if clashes:
+            raise InputError(
+                f"{file.path} has columns named {', '.join(clashes)} already: name the prediction"
+                " otherwise with --prediction_field"
+            )
+        return
+
+
+def _refuse_overlap(job: Job) -> None:
+    folder = job.folder.path
+    if any(character in folder for character in "*?["):
+        raise OutputFolderError(
+            f"the output folder {folder} has a character of a glob (*, ? or [) in its name"
+        )
+    for file in job.files:
+        if file.path.startswith(folder + "/"):
+            raise OutputFolderError(
+                f"the input file {file.path} is in the output folder {folder}: name another folder"
+            )
+
+
+def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
+    """Add a job to a pipeline; nothing runs and nothing is written.
+
+    Returns:
+        The job's status, one element, once the manifest is written.
+    """
+    options = job.options
+    read = (
+        root
+        | "Input files" >> beam.Create(job.files)
+        | "Cut into ranges" >> beam.FlatMap(cut_into_ranges, job.format)
+        | "Spread over workers" >> beam.Reshuffle()
+        | "Read blocks"
+        >> beam.ParDo(
+            ReadBlocks(job.format, options.max_record_bytes, options.skip_bad_files)
+        ).with_outputs(UNREADABLE, main=BLOCKS)
+    )
+    scored = read[BLOCKS] | "Score" >> beam.ParDo(
+        ScoreDoFn(job.spec, options.prediction_field, options.max_record_bytes)
+    ).with_outputs(PREDICTIONS, REJECTS, RECORDS_READ, MODELS)
+
+    unreadable = read[UNREADABLE] | "Name each bad file once" >> beam.CombinePerKey(min)
+    rejects = (
+        scored[REJECTS],
+        unreadable | "Bad files as rejects" >> beam.Map(_file_reject, job.format),
+    ) | "All rejects" >> beam.Flatten()
+
+    folder = job.folder
+    predictions_sink = PartsSink(
+        folder.path,
+        posixpath.join(folder.temporary, "predictions"),
+        FORMATS[job.format].suffixes[0],
+        functools.partial(PredictionsPart, format_name=job.format),
+    )
+    rejects_sink = PartsSink(
+        folder.rejects, posixpath.join(folder.temporary, "rejects"), ".jsonl", RejectsPart
+    )
+    return (
+        root
+        | "When all is written" >> beam.Create([job])
+        | "Write manifest"
+        >> beam.Map(
+            write_manifest,
+            AsIter(scored[PREDICTIONS] | "Write predictions" >> beam.io.Write(predictions_sink)),
+            AsIter(rejects | "Write rejects" >> beam.io.Write(rejects_sink)),
+            AsIter(scored[RECORDS_READ] | "Sum records by file" >> beam.CombinePerKey(sum)),
+            AsIter(unreadable),
+            AsIter(scored[MODELS]),
+        )
+    )
+
+
+def _file_reject(file: tuple[str, str], format_name: str) -> Reject:
+    path, message = file
+    return Reject(
+        stage=READ_STAGE,
+        error="UnreadableFileError",
+        message=message,
+        source={},
+        format=format_name,
+        file=path,
+        model=None,
+        version=None,
+    )
+
+
+def write_manifest(
+    job: Job,
+    outputs: Iterable[str],
+    rejects: Iterable[str],
+    records_by_file: Iterable[tuple[str, int]],
+    unreadable: Iterable[tuple[str, str]],
+    models: Iterable[ModelMetadata],
+) -> str:
+    """The last stage: hold the sums against each other, write the manifest, return the status.
+
+    Raises:
+        ScoringError: a record is not accounted for, or workers scored with different models.
+    """
+    output_files = tuple(sorted(map(from_text, outputs), key=lambda file: file.path))
+    reject_files = tuple(sorted(map(from_text, rejects), key=lambda file: file.path))
+    read, errors = dict(records_by_file), dict(unreadable)
+    records = sum_of_records(sum(read.values()), output_files, reject_files)
+    allowed = job.options.max_errors.allows(sum(records["rejected"].values()), records["read"])
+    manifest = Manifest(
+        job=job.id,
+        started=job.started,
+        ended=now(),
+        engine="beam",
+        runner=job.runner,
+        model={
+            "class": job.spec.class_path,
+            "configuration": job.spec.shown_configuration,
+            **_one_model(job, set(models)),
+        },
+        options=job.options.shown(),
+        inputs=tuple(
+            replace(file, records=read.get(file.path, 0), error=errors.get(file.path))
+            for file in job.files
+        ),
+        outputs=output_files,
+        rejects=reject_files,
+        records=records,
+        status=DONE if allowed else TOO_MANY_ERRORS,
+    )
+    job.folder.commit(manifest)
+    return manifest.status
+
+
+def _one_model(job: Job, models: set[ModelMetadata]) -> dict[str, Any]:
+    if job.metadata is not None:
+        models = models | {job.metadata}
+    if len(models) > 1:
+        found = ", ".join(sorted(f"{model.qualified_name} {model.version}" for model in models))
+        raise ScoringError(
+            f"{job.spec.class_path} is not the same model everywhere: launcher and workers have"
+            f" {found}; install one version in all of them"
+        )
+    return asdict(models.pop()) if models else {}

@@ -1,0 +1,139 @@
+"""Score files with a model on Apache Beam: ``python -m beam_jobs.score --help``.
+
+From Python the same in steps: :func:`parse_args`, :func:`plan`, :func:`build` to add a job to a
+pipeline of one's own, :func:`run` to run it to its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from beam_jobs.options import Options, parse_args
+from beam_jobs.output_folder import OutputFolder
+from beam_jobs.pipeline import Job, build, plan
+from model_dofns.exceptions import EXIT_DONE, EXIT_INTERRUPTED, ScoringError, TooManyErrorsError
+from model_dofns.manifest import TOO_MANY_ERRORS, Manifest, library_version, now
+
+__all__ = ["Job", "Options", "Summary", "build", "main", "parse_args", "plan", "run"]
+
+_LOGGER = logging.getLogger(__name__)
+# The runner that needs nothing but this process; Beam's DirectRunner may be one of several.
+_DEFAULT_RUNNER = "FnApiRunner"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a job ended that ran to its end."""
+
+    output: str
+    manifest: Manifest
+
+    @property
+    def too_many_errors(self) -> bool:
+        return self.manifest.status == TOO_MANY_ERRORS
+
+    def table(self) -> str:
+        """What became of every record, for people."""
+        records, rejects = self.manifest.records, self.manifest.rejects
+        rows = [("records read", records["read"], f"{len(self.manifest.inputs)} files")]
+        rows.append(("scored", records["scored"], f"{len(self.manifest.outputs)} part files"))
+        rows += [
+            (f"rejected at {stage}", count, "") for stage, count in records["rejected"].items()
+        ]
+        bad_files = [file for file in self.manifest.inputs if file.error is not None]
+        if bad_files:
+            rows.append(("files not read", len(bad_files), bad_files[0].path))
+        lines = [f"{name:<22}{count:>12,}  {note}".rstrip() for name, count, note in rows]
+        where = f"{self.output}/_rejects" if rejects else "none"
+        return "\n".join([*lines, f"{'predictions':<22}{self.output}", f"{'rejects':<22}{where}"])
+
+
+def run(options: Options) -> Summary:
+    """Run a job to its end.
+
+    Raises:
+        DoesNotFitError: found before it started: the model, the input or the output folder.
+        ScoringError: it failed; the output folder is not whole.
+        KeyboardInterrupt: it was interrupted, and has been cancelled.
+    """
+    pipeline_options = PipelineOptions(list(options.pipeline_args))
+    standard = pipeline_options.view_as(StandardOptions)
+    standard.runner = standard.runner or _DEFAULT_RUNNER
+    job = plan(options, standard.runner)
+    folder = job.folder
+    folder.prepare(overwrite=options.overwrite)
+    facts = {"started": job.started, "library_version": library_version(), "engine": "beam"}
+    folder.write_job(facts)
+    try:
+        pipeline = beam.Pipeline(options=pipeline_options)
+        build(pipeline, job)
+        _wait(pipeline.run())
+        return Summary(folder.path, folder.read_manifest())
+    except KeyboardInterrupt:
+        _mark(folder, {**facts, "status": "interrupted", "ended": now()})
+        raise
+    except Exception as error:  # whatever a runner raises
+        _LOGGER.debug("The job failed.", exc_info=True)
+        cause = _last_line(error)
+        _mark(folder, {**facts, "status": "failed", "ended": now(), "error": cause})
+        raise ScoringError(
+            f"the job failed: {cause}\nThe output folder {folder.path} is not whole: it has no"
+            " _manifest.json. Mend the cause and run the same command with --overwrite."
+        ) from error
+
+
+def _wait(result: Any) -> None:
+    """Wait for a runner's result; a job that is interrupted here is cancelled there."""
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        result.cancel()
+        raise
+    if state != "DONE":
+        raise ScoringError(f"the runner ended the job in the state {state}")
+
+
+def _mark(folder: OutputFolder, facts: dict[str, Any]) -> None:
+    """Say in ``_job.json`` how the job ended, and remove its temporary files, where that works."""
+    try:
+        folder.write_job(facts)
+        folder.remove_temporary()
+    except Exception as error:  # noqa: BLE001  # the job's own error matters more
+        _LOGGER.warning("Cannot tidy up %s: %s", folder.path, error)
+
+
+def _last_line(error: BaseException) -> str:
+    """What went wrong: runners hand on a worker's whole traceback as the message of an error."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, print what became of it, and return the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        summary = run(parse_args(sys.argv[1:] if argv is None else argv))
+        print(summary.table())
+        if summary.too_many_errors:
+            raise TooManyErrorsError(
+                "more records were rejected than --max_errors"
+                f" {summary.manifest.options['max_errors']} allows: see {summary.output}/_rejects"
+            )
+        return EXIT_DONE
+    except ScoringError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: the output folder is not whole", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""How much more than the limit a job costs: whole time, marginal time, peak memory.
+
+    python benchmarks/bench.py [--rows 200000 2000000] [--repeat 3]
+
+Makes irises with a seeded random generator, runs benchmarks/limit.py and ``beam_jobs.score`` in
+turn, each in a process of its own, checks that both give the same predictions, and prints a table
+in Markdown. Marginal is the time between the two sizes, a million rows: start-up taken out.
+"""
+
+import argparse
+import glob
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+import pyarrow.parquet as pq
+
+HERE = Path(__file__).parent
+FIELDS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+FORMATS = ("jsonl", "parquet")
+
+
+def make_input(folder: Path, rows: int) -> None:
+    random = np.random.default_rng(rows)
+    columns = {name: random.uniform(0.1, 8.0, rows).round(1) for name in FIELDS}
+    table = pa.table({"id": np.arange(rows), **columns})
+    pq.write_table(table, folder / f"{rows}.parquet", row_group_size=500_000)
+    with open(folder / f"{rows}.jsonl", "w") as lines:
+        for record in table.to_pylist():
+            lines.write(json.dumps(record) + "\n")
+
+
+def timed(command: list[str]) -> tuple[float, float]:
+    """Seconds, and megabytes of the largest process."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    errors = process.stderr.read() if process.stderr else b""
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed:\n{errors.decode()}")
+    return time.perf_counter() - begin, usage.ru_maxrss / 1024
+
+
+def checksum(paths: list[str]) -> tuple[int, float]:
+    """Rows, and the sum of their probabilities: the same whoever scored, to the last bits."""
+    count, total = 0, 0.0
+    for path in paths:
+        if path.endswith(".parquet"):
+            probability = pq.read_table(path).column("prediction_probability")
+        else:
+            probability = pc.struct_field(
+                pyarrow.json.read_json(path).column("prediction"), "probability"
+            )
+        count, total = count + len(probability), total + pc.sum(probability).as_py()
+    return count, total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs=2, default=(200_000, 2_000_000))
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    small, large = arguments.rows
+    seconds: dict[tuple[str, str, int], list[float]] = {}
+    memory: dict[tuple[str, str, int], float] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for rows in (small, large):
+            make_input(folder, rows)
+        for _ in range(arguments.repeat):
+            for name in FORMATS:
+                for rows in (small, large):
+                    source = str(folder / f"{rows}.{name}")
+                    sums = []
+                    for who in ("limit", "beam"):
+                        target = folder / f"out-{who}"
+                        shutil.rmtree(target, ignore_errors=True)
+                        if who == "limit":
+                            target.mkdir()
+                            script = [str(HERE / "limit.py"), source, str(target / f"part.{name}")]
+                        else:
+                            script = ["-m", "beam_jobs.score", "--model", "iris"]
+                            script += ["--input", source, "--output", str(target)]
+                        key = (name, who, rows)
+                        took, peak = timed([sys.executable, *script])
+                        seconds.setdefault(key, []).append(took)
+                        memory[key] = max(peak, memory.get(key, 0))
+                        sums.append(checksum(glob.glob(f"{target}/part*")))
+                    (count, total), (limit_count, limit_total) = sums[1], sums[0]
+                    assert count == limit_count == rows, sums
+                    assert abs(total - limit_total) < 1e-9 * total, sums
+    print_table(seconds, memory, small, large)
+
+
+def print_table(
+    seconds: dict[tuple[str, str, int], list[float]],
+    memory: dict[tuple[str, str, int], float],
+    small: int,
+    large: int,
+) -> None:
+    def marginal(name: str, who: str) -> float:
+        lower, upper = (statistics.median(seconds[name, who, rows]) for rows in (small, large))
+        return (upper - lower) / (large - small) * 1e6
+
+    print(f"| | {small:,} rows, s | {large:,} rows, s | s a million more | × limit | peak MB |")
+    print("|---|---|---|---|---|---|")
+    for name in FORMATS:
+        for who in ("limit", "beam"):
+            cells = []
+            for rows in (small, large):
+                runs = seconds[name, who, rows]
+                cells.append(f"{statistics.median(runs):.2f} ({min(runs):.2f}–{max(runs):.2f})")
+            ratio = marginal(name, who) / marginal(name, "limit")
+            peaks = " / ".join(f"{memory[name, who, rows]:.0f}" for rows in (small, large))
+            print(
+                f"| {name}, {who} | {cells[0]} | {cells[1]} | {marginal(name, who):.2f}"
+                f" | {ratio:.2f} | {peaks} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Scoring as Beam DoFns: thin shells round :class:`~model_dofns.Scorer`.
+
+The only module of this package that imports Beam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+
+from model_dofns import counters
+from model_dofns.formats.base import MAX_RECORD_BYTES, Block, Payload
+from model_dofns.model_spec import ModelSpec
+from model_dofns.scorer import Scorer
+
+PREDICTIONS: Final = "predictions"
+REJECTS: Final = "rejects"
+RECORDS_READ: Final = "records_read"
+MODELS: Final = "models"
+
+
+@dataclass(frozen=True)
+class ScoredRecords:
+    """The scored records of a block, as its format writes them."""
+
+    payload: Payload
+    rows: int
+
+
+class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam ships no types
+    """Blocks in; predictions, rejects and counts out, each under a tag.
+
+    The model is loaded in ``setup``, once a process for however many instances; constructing and
+    pickling this DoFn loads nothing.
+
+    Outputs:
+        ``predictions``: :class:`ScoredRecords`.
+        ``rejects``: :class:`~model_dofns.Reject`.
+        ``records_read``: ``(file, records)``, for each block.
+        ``models``: :class:`~model_dofns.model_spec.ModelMetadata` of the model that scored.
+
+    Args:
+        spec: the model.
+        prediction_field: the name that a prediction gets in its record.
+        max_record_bytes: a record of text that is longer is rejected.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        prediction_field: str = "prediction",
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> None:
+        self._spec = spec
+        self._prediction_field = prediction_field
+        self._max_record_bytes = max_record_bytes
+        self._scorer: Scorer | None = None
+        self._said_which_model = False
+
+    def setup(self) -> None:
+        self._scorer = Scorer(
+            self._spec,
+            prediction_field=self._prediction_field,
+            max_record_bytes=self._max_record_bytes,
+        )
+        self._said_which_model = False
+        _count(counters.MODEL_LOAD_MILLISECONDS, round(self._scorer.model_load_seconds * 1_000))
+
+    def process(self, element: Block) -> Iterator[TaggedOutput]:
+        assert self._scorer is not None, "setup() comes first"
+        scored = self._scorer.score(element)
+        for name, amount in scored.counts.items():
+            _count(name, amount)
+        if not self._said_which_model:
+            yield TaggedOutput(MODELS, self._scorer.metadata)
+            self._said_which_model = True
+        yield TaggedOutput(RECORDS_READ, (element.path, scored.records_read))
+        if scored.predictions is not None:
+            records = ScoredRecords(scored.predictions, scored.records_scored)
+            yield TaggedOutput(PREDICTIONS, records)
+        for reject in scored.rejects:
+            yield TaggedOutput(REJECTS, reject)
+
+    def teardown(self) -> None:
+        self._scorer = None
+
+
+def _count(name: str, amount: int) -> None:
+    Metrics.counter(counters.NAMESPACE, name).inc(amount)

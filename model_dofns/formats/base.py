@@ -1,0 +1,176 @@
+"""What a file format is to the rest of the library.
+
+A format cuts a file into :class:`Range`\\ s, reads a range as :class:`Block`\\ s, shows a block as
+:class:`Records`, and writes what comes of them. Formats know nothing of models and engines.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from model_dofns.exceptions import RecordError
+
+RANGE_BYTES = 64 << 20
+BLOCK_BYTES = 4 << 20
+MAX_RECORD_BYTES = 16 << 20
+# Of a record that is too long to be held, this much stands in its reject.
+HEAD_BYTES = 1 << 10
+
+Rows: TypeAlias = npt.NDArray[np.int64]
+# What a writer takes: whole lines of text, or a table.
+Payload: TypeAlias = bytes | pa.Buffer | pa.RecordBatch
+
+
+@dataclass(frozen=True)
+class Range:
+    """The records of a file that *start* in the bytes ``[start, stop)``."""
+
+    path: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of whole records of one file, about 4 MB.
+
+    Attributes:
+        format: the name of its format.
+        path: the file.
+        data: bytes for a text format; a RecordBatch for Parquet.
+        position: where it begins: a byte offset for a text format, a row's number for Parquet.
+        whole_length: set where the block is the head of one record that is too long to be held;
+            the length of the whole record in bytes.
+    """
+
+    format: str
+    path: str
+    data: bytes | pa.RecordBatch
+    position: int
+    whole_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a format must know of a job to read and write its records.
+
+    Attributes:
+        input_names: the keys of a record that the model's input class reads.
+        whole_record: the judge is handed all of a record, not only those keys.
+        output_names: the fields of the model's output class.
+        prediction_field: the name that the prediction gets in a record.
+        max_record_bytes: a record of text that is longer is rejected.
+    """
+
+    input_names: frozenset[str]
+    output_names: tuple[str, ...]
+    whole_record: bool = False
+    prediction_field: str = "prediction"
+    max_record_bytes: int = MAX_RECORD_BYTES
+
+    def prediction_columns(self) -> list[str]:
+        """The names of the prediction's columns, in a format that has columns."""
+        return [f"{self.prediction_field}_{name}" for name in self.output_names]
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """No rows."""
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+
+
+class Records(ABC):
+    """The records of a block, numbered from 0: their values, their source and their way out."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many records the block has, good and bad."""
+
+    @abstractmethod
+    def columns(self, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
+        """Decode many records at once: those that prove to be sound, and their values.
+
+        Args:
+            schema: the fields to decode. A format that brings its own types keeps them.
+
+        Returns:
+            The numbers of the records, ascending, and their columns, named as in ``schema``.
+            Records left out are for :meth:`parse`, which alone says whether they are sound.
+        """
+
+    @abstractmethod
+    def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
+        """Decode records one by one, for the judge; what cannot be decoded is an error instead."""
+
+    @abstractmethod
+    def source(self, row: int) -> Mapping[str, Any]:
+        """What a reject says of a record: ``input`` or ``input_base64``; ``offset`` or ``row``."""
+
+    @abstractmethod
+    def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
+        """The records as they came, each with its prediction; ``rows`` ascend."""
+
+
+class Writer(Protocol):
+    """Writes payloads of one format into one open file."""
+
+    def write(self, payload: Payload) -> None:
+        """Add the records of a payload."""
+
+    def close(self) -> None:
+        """Write what is left. The file itself stays open: it is the caller's."""
+
+
+class Format(ABC):
+    """One file format; its instances hold no state."""
+
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
+
+    def ranges(self, path: str, size: int, range_bytes: int = RANGE_BYTES) -> list[Range]:
+        """Cut a file of ``size`` bytes into ranges that can be read side by side."""
+        return [
+            Range(path, start, min(start + range_bytes, size))
+            for start in range(0, size, range_bytes)
+        ]
+
+    @abstractmethod
+    def read_blocks(
+        self,
+        file: BinaryIO,
+        part: Range,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> Iterator[Block]:
+        """The records of a range, in blocks of about ``block_bytes``.
+
+        Raises:
+            UnreadableFileError: the file is not of this format, or it is cut short.
+        """
+
+    @abstractmethod
+    def records(self, block: Block, layout: Layout) -> Records:
+        """The records of a block."""
+
+    @abstractmethod
+    def writer(self, file: BinaryIO) -> Writer:
+        """A writer into an open file."""
+
+    def column_names(self, file: BinaryIO) -> list[str]:
+        """The names of a file's columns, where the format says them in one place; else none.
+
+        Raises:
+            UnreadableFileError: the file is not of this format, or it is cut short.
+        """
+        return []
+
+    def same_file(self, payload: Payload, other: Payload) -> bool:
+        """True where the two payloads may stand in one file."""
+        return True

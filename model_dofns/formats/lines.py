@@ -1,0 +1,112 @@
+"""Text files as lines: which lines a range owns, and how they become blocks.
+
+A range owns the lines that *start* in it, and reads the last one to its end, as Hadoop's
+LineRecordReader and Beam's text source do; so ranges that cover a file cover each line once,
+wherever they are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from model_dofns.formats.base import HEAD_BYTES, Block, Payload, Range
+
+BLANK = b" \t\r"  # white space that a line's end or its neighbours leave round a record
+BOM = b"\xef\xbb\xbf"
+
+
+def read_line_blocks(
+    format_name: str, file: BinaryIO, part: Range, block_bytes: int, max_record_bytes: int
+) -> Iterator[Block]:
+    """The lines of a range, in blocks of whole lines.
+
+    A line that is longer than ``max_record_bytes``, counted from its first byte that is not blank,
+    is never held: a block with its head and its length stands for it.
+    """
+    held, position = b"", part.start  # the beginning of a line, and where it is in the file
+    long_line: _LongLine | None = None
+    for piece_position, piece in _owned_pieces(file, part, block_bytes):
+        if long_line is not None:
+            line_end = piece.find(b"\n")
+            long_line.length += len(piece) if line_end < 0 else line_end
+            if line_end < 0:
+                continue
+            yield long_line.block(format_name, part.path)
+            long_line = None
+            piece_position, piece = piece_position + line_end + 1, piece[line_end + 1 :]
+        if not held:
+            position = piece_position
+        whole_lines = piece.rfind(b"\n") + 1
+        if whole_lines:
+            data = b"".join((held, memoryview(piece)[:whole_lines]))
+            yield Block(format_name, part.path, data, position)
+            held, position = piece[whole_lines:], piece_position + whole_lines
+        else:
+            held += piece
+        if len(held) > max_record_bytes:
+            line = held.lstrip(BLANK)
+            held, position = line, position + len(held) - len(line)
+        if len(held) > max_record_bytes:
+            long_line = _LongLine(position, held[:HEAD_BYTES], len(held))
+            held = b""
+    if long_line is not None:
+        yield long_line.block(format_name, part.path)
+    elif held:
+        yield Block(format_name, part.path, held, position)
+
+
+@dataclass
+class _LongLine:
+    """A line that is too long to be held: where it is, its first bytes, its length so far."""
+
+    position: int
+    head: bytes
+    length: int
+
+    def block(self, format_name: str, path: str) -> Block:
+        return Block(format_name, path, self.head, self.position, whole_length=self.length)
+
+
+def _owned_pieces(file: BinaryIO, part: Range, piece_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes of the lines that start in the range, piece by piece, each with its offset."""
+    position = part.start
+    before_first_line = position > 0
+    if before_first_line:
+        position -= 1  # where the byte before the range ends a line, the range begins with one
+        file.seek(position)
+    elif file.read(len(BOM)) == BOM:
+        position = len(BOM)
+    else:
+        file.seek(0)
+    while piece := file.read(piece_bytes):
+        if before_first_line:
+            line_end = piece.find(b"\n")
+            skipped = len(piece) if line_end < 0 else line_end + 1
+            position, piece = position + skipped, piece[skipped:]
+            if position >= part.stop:
+                return
+            before_first_line = line_end < 0
+            if not piece:
+                continue
+        # The first line end at or after the range's last byte is the end of its last line.
+        last_end = piece.find(b"\n", max(part.stop - 1 - position, 0))
+        if last_end >= 0:
+            yield position, piece[: last_end + 1]
+            return
+        yield position, piece
+        position += len(piece)
+
+
+class LinesWriter:
+    """Writes payloads that are whole lines already."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, payload: Payload) -> None:
+        self._file.write(payload)
+
+    def close(self) -> None:
+        """Nothing is left: lines are written as they come."""

@@ -1,0 +1,227 @@
+"""Parquet: tables by the row group, through pyarrow.
+
+A range owns the row groups whose first byte is in it. A row's number, in blocks and in rejects,
+counts from 0 over the whole file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model_dofns.exceptions import RecordError, UnreadableFileError
+from model_dofns.formats.base import (
+    BLOCK_BYTES,
+    MAX_RECORD_BYTES,
+    Block,
+    Format,
+    Layout,
+    Payload,
+    Range,
+    Records,
+    Rows,
+    empty_batch,
+)
+
+# Rows are gathered up to this much before they are written as a row group.
+ROW_GROUP_BYTES = 64 << 20
+_MAX_BLOCK_ROWS = 1 << 16
+
+
+class ParquetFormat(Format):
+    """``.parquet`` and ``.pq``."""
+
+    name = "parquet"
+    suffixes = (".parquet", ".pq")
+
+    def read_blocks(
+        self,
+        file: BinaryIO,
+        part: Range,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> Iterator[Block]:
+        """``max_record_bytes`` is for text; a row group's rows are read in steps in any case."""
+        try:
+            parquet = pq.ParquetFile(file, pre_buffer=False)
+            row = 0
+            for index in range(parquet.num_row_groups):
+                group = parquet.metadata.row_group(index)
+                if part.start <= _first_byte(group) < part.stop:
+                    blocks = parquet.iter_batches(
+                        _block_rows(group, block_bytes), row_groups=[index], use_threads=False
+                    )
+                    position = row
+                    for batch in blocks:
+                        yield Block(self.name, part.path, batch, position)
+                        position += batch.num_rows
+                row += group.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise UnreadableFileError(
+                f"{part.path} cannot be read as Parquet: {type(error).__name__}: {error}"
+            ) from error
+
+    def records(self, block: Block, layout: Layout) -> ParquetRows:
+        return ParquetRows(block, layout)
+
+    def writer(self, file: BinaryIO) -> ParquetWriter:
+        return ParquetWriter(file)
+
+    def column_names(self, file: BinaryIO) -> list[str]:
+        try:
+            return list(pq.read_schema(file).names)
+        except (pa.ArrowException, OSError) as error:
+            raise UnreadableFileError(f"not Parquet: {error}") from error
+
+    def same_file(self, payload: Payload, other: Payload) -> bool:
+        """A Parquet file has one schema."""
+        assert isinstance(payload, pa.RecordBatch)
+        assert isinstance(other, pa.RecordBatch)
+        return bool(payload.schema.equals(other.schema, check_metadata=True))
+
+
+def _first_byte(group: pq.RowGroupMetaData) -> int:
+    if not group.num_columns:
+        return 4  # behind the magic bytes: the first range has it
+    column = group.column(0)
+    offsets = (column.dictionary_page_offset, column.data_page_offset)
+    return int(min(offset for offset in offsets if offset))
+
+
+def _block_rows(group: pq.RowGroupMetaData, block_bytes: int) -> int:
+    row_bytes = group.total_byte_size / max(group.num_rows, 1)
+    return int(min(max(block_bytes / max(row_bytes, 1), 1), _MAX_BLOCK_ROWS))
+
+
+class ParquetRows(Records):
+    """The rows of a block of a Parquet file."""
+
+    def __init__(self, block: Block, layout: Layout) -> None:
+        assert isinstance(block.data, pa.RecordBatch)
+        self._batch = block.data
+        self._position = block.position
+        self._layout = layout
+        names = self._batch.schema.names
+        self._clashes = sorted(set(names) & set(layout.prediction_columns()))
+        self._judged = [
+            index
+            for index, name in enumerate(names)
+            if layout.whole_record or name in layout.input_names
+        ]
+
+    def __len__(self) -> int:
+        return int(self._batch.num_rows)
+
+    def columns(self, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
+        """See :meth:`Records.columns`. A column that is not there is one of nulls."""
+        names = self._batch.schema.names
+        if self._clashes or len(set(names)) < len(names):
+            return np.empty(0, np.int64), empty_batch(schema)
+        columns = [
+            self._batch.column(name) if name in names else pa.nulls(len(self))
+            for name in schema.names
+        ]
+        return np.arange(len(self)), pa.RecordBatch.from_arrays(columns, schema.names)
+
+    def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
+        wanted = np.fromiter(rows, np.int64)
+        if self._clashes:
+            message = (
+                f"the file has columns named {', '.join(self._clashes)} already: name the"
+                " prediction otherwise with --prediction_field"
+            )
+            yield from (RecordError("NameClash", message) for _ in wanted)
+            return
+        batch = self._batch.select(self._judged).take(pa.array(wanted))
+        try:
+            records = batch.to_pylist()
+        except (ValueError, OverflowError, pa.ArrowException):  # a value that Python cannot hold
+            records = [_record(batch.slice(i, 1)) for i in range(batch.num_rows)]
+        yield from records
+
+    def source(self, row: int) -> Mapping[str, Any]:
+        record = self._batch.slice(row, 1)
+        values = {
+            name: _json_form(column[0])
+            for name, column in zip(record.schema.names, record.columns, strict=True)
+        }
+        text = json.dumps(values, ensure_ascii=False)
+        return {"input": text, "row": self._position + row}
+
+    def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
+        """The columns as they came, and the prediction's behind them."""
+        batch = self._batch if len(rows) == len(self) else self._batch.take(pa.array(rows))
+        columns = zip(self._layout.prediction_columns(), predictions.columns, strict=True)
+        for name, column in columns:
+            batch = batch.append_column(pa.field(name, column.type), column)
+        return batch
+
+
+def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:
+    """The values of the one row of a batch."""
+    try:
+        return row.to_pylist()[0]  # type: ignore[no-any-return]  # pyarrow has no types
+    except UnicodeDecodeError as error:
+        return RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}")
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        return RecordError("InvalidValue", str(error))
+
+
+def _json_form(scalar: pa.Scalar) -> Any:
+    """A value as JSON can say it: bytes in base64, and what JSON has no word for as text."""
+    try:
+        return _plain(scalar.as_py())
+    except (ValueError, OverflowError, pa.ArrowException):  # what Python cannot hold
+        return ascii(scalar)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return str(value)
+
+
+class ParquetWriter:
+    """Writes tables into one Parquet file, gathered into row groups of about 64 MB."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._writer: pq.ParquetWriter | None = None
+        self._gathered: list[pa.RecordBatch] = []
+        self._gathered_bytes = 0
+
+    def write(self, payload: Payload) -> None:
+        assert isinstance(payload, pa.RecordBatch)
+        self._gathered.append(payload)
+        self._gathered_bytes += payload.nbytes
+        if self._gathered_bytes >= ROW_GROUP_BYTES:
+            self._write_row_group()
+
+    def close(self) -> None:
+        if self._gathered:
+            self._write_row_group()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write_row_group(self) -> None:
+        table = pa.Table.from_batches(self._gathered)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._file, table.schema)
+        self._writer.write_table(table)
+        self._gathered, self._gathered_bytes = [], 0

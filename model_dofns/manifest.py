@@ -1,0 +1,150 @@
+"""The two files that say what a job did: ``_job.json`` at launch, ``_manifest.json`` at the end.
+
+``_manifest.json`` is the commit marker: it is written last, and a folder without it is not whole.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from model_dofns.exceptions import ScoringError, UsageError
+from model_dofns.rejects import READ_STAGE
+
+LIBRARY: Final = "model-dofns"
+JOB_FILE: Final = "_job.json"
+MANIFEST_FILE: Final = "_manifest.json"
+REJECTS_FOLDER: Final = "_rejects"
+TEMPORARY_FOLDER: Final = "_temporary"
+
+DONE: Final = "done"
+TOO_MANY_ERRORS: Final = "too_many_errors"
+
+
+@dataclass(frozen=True)
+class MaxErrors:
+    """How many rejects a job may have: a number, or a percentage of the records that were read."""
+
+    number: float
+    percent: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> MaxErrors:
+        """``"20"`` or ``"0.5%"``.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        percent = text.endswith("%")
+        try:
+            number = float(text[:-1]) if percent else int(text)
+        except ValueError:
+            number = -1
+        if not 0 <= number <= (100 if percent else float("inf")):
+            raise UsageError(
+                f"--max_errors {text!r}: write a number of records, as in 20, or a share of them,"
+                " as in 0.5%"
+            )
+        return cls(number, percent)
+
+    def allows(self, rejected: int, read: int) -> bool:
+        return rejected <= (read * self.number / 100 if self.percent else self.number)
+
+    def __str__(self) -> str:
+        return f"{self.number:g}{'%' if self.percent else ''}"
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A finished file of the output folder.
+
+    Attributes:
+        path: where it is.
+        rows: what its writer wrote into it: ``{"scored": n}``, or rejects by stage.
+        bytes: its size.
+    """
+
+    path: str
+    rows: Mapping[str, int]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of the input, as it was at launch; ``records`` is filled in when it has been read."""
+
+    path: str
+    bytes: int
+    records: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a job read and what became of it; see README, "The output folder", for each field."""
+
+    job: str
+    started: str
+    ended: str
+    engine: str
+    runner: str
+    model: Mapping[str, Any]
+    options: Mapping[str, Any]
+    inputs: tuple[InputFile, ...]
+    outputs: tuple[OutputFile, ...]
+    rejects: tuple[OutputFile, ...]
+    records: Mapping[str, Any]
+    status: str
+    library: str = LIBRARY
+    library_version: str = field(default_factory=lambda: library_version())
+    python_version: str = field(default_factory=platform.python_version)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Manifest:
+        fields = json.loads(text)
+        for name, kind in (("inputs", InputFile), ("outputs", OutputFile), ("rejects", OutputFile)):
+            fields[name] = tuple(kind(**item) for item in fields[name])
+        return cls(**fields)
+
+
+def sum_of_records(
+    read: int, outputs: Iterable[OutputFile], rejects: Iterable[OutputFile]
+) -> dict[str, Any]:
+    """The records read at decode, held against the rows that writers report.
+
+    Raises:
+        ScoringError: they differ: a record was lost or came twice.
+    """
+    scored = sum(sum(file.rows.values()) for file in outputs)
+    rejected: dict[str, int] = {}
+    for file in rejects:
+        for stage, rows in file.rows.items():
+            if stage == READ_STAGE:  # a file, of which no record was read
+                continue
+            rejected[stage] = rejected.get(stage, 0) + rows
+    total = scored + sum(rejected.values())
+    if read != total:
+        raise ScoringError(
+            f"{read} records were read, but {scored} were scored and {sum(rejected.values())}"
+            " rejected: the output is not whole; please report this as a bug"
+        )
+    return {"read": read, "scored": scored, "rejected": rejected}
+
+
+def library_version() -> str:
+    """The version of this library, as installed."""
+    from importlib.metadata import version  # not at import: finding it takes milliseconds
+
+    return version(LIBRARY)
+
+
+def now() -> str:
+    """This moment, in UTC, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

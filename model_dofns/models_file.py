@@ -1,0 +1,178 @@
+"""Models files, and the way from what ``--model`` says to a :class:`ModelSpec`.
+
+A models file is YAML (JSON is YAML too) and holds many models with their configuration::
+
+    models:
+      iris:
+        class: iris_model.iris_predict:IrisModel
+      iris_strict:
+        class: iris_model.iris_predict:IrisModel
+        configuration:
+          parameters: ${PARAMETERS_FOLDER:-/srv/models}/iris.json
+
+``${NAME}`` is replaced by that environment variable where the job is launched, ``${NAME:-text}``
+by the text where it is unset or empty; ``$${`` stands for ``${``. A value is expanded *after* the
+file is parsed, so what is in the environment can never add keys or entries. A plain value is then
+read as YAML would read it (``${PORT}`` becomes a number), a quoted one stays text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from model_dofns.exceptions import ModelError, ModelsFileError
+from model_dofns.model_spec import ModelSpec
+
+ENTRY_POINT_GROUP = "ml_models"
+
+_VARIABLE = re.compile(r"\$(?P<escaped>\$\{)|\$\{(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?\}")
+_PLAIN_TAGS: Any = yaml.resolver.Resolver()  # what YAML takes a plain text for; it has no types
+_ENTRY_KEYS = {"class", "configuration"}
+
+
+def resolve_model(name: str, models_file: str | None = None, expect_version: str = "") -> ModelSpec:
+    """The specification that ``--model NAME`` means.
+
+    With a colon it is the path of a class; else an entry of the models file, if there is one; else
+    an installed entry point of the group ``ml_models``. Nothing of the model is imported.
+
+    Raises:
+        ModelError: there is no such model; says where it was looked for and what is there.
+        ModelsFileError: the models file cannot be read or understood.
+    """
+    if ":" in name:
+        return ModelSpec(name, expect_version=expect_version)
+    if models_file is not None:
+        entries = _read_entries(models_file)
+        if name not in entries:
+            raise ModelError(
+                f"looked for the model {name!r} in {models_file}, which has: {_listed(entries)}"
+            )
+        # This entry alone: what the others take from the environment need not be set.
+        return _model_spec(models_file, name, entries[name], os.environ, expect_version)
+    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    if name not in installed:
+        raise ModelError(
+            f"looked for the model {name!r} among the installed entry points of the group"
+            f" {ENTRY_POINT_GROUP!r}, which are: {_listed(installed)}; name a class as"
+            " package.module:Class, or a models file with --models"
+        )
+    return ModelSpec(installed[name], expect_version=expect_version)
+
+
+def read_models_file(
+    path: str,
+    environment: Mapping[str, str] | None = None,
+    expect_version: str = "",
+) -> dict[str, ModelSpec]:
+    """All models of a models file, by name; ``environment`` is that of the process, if None.
+
+    Raises:
+        ModelsFileError: it cannot be read, is of another form, or names a variable that is unset.
+    """
+    variables = os.environ if environment is None else environment
+    return {
+        name: _model_spec(path, name, node, variables, expect_version)
+        for name, node in _read_entries(path).items()
+    }
+
+
+def _read_entries(path: str) -> dict[str, yaml.Node]:
+    """The nodes of the entries under ``models``, by name."""
+    try:
+        document = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ModelsFileError(f"the models file {path} cannot be read: {error}") from error
+    top = _children(document)
+    entries = _children(top.get("models"))
+    if not entries or set(top) != {"models"}:
+        raise ModelsFileError(
+            f"the models file {path} must have one key, 'models', with an entry for each model"
+        )
+    return entries
+
+
+def _children(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """The values of a mapping by their keys; none for any other node."""
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {str(key.value): value for key, value in node.value}
+
+
+def _model_spec(
+    path: str, name: str, node: yaml.Node, variables: Mapping[str, str], expect_version: str
+) -> ModelSpec:
+    shown = _construct(node, lambda text: text, path)
+    if not isinstance(shown, dict) or not isinstance(shown.get("class"), str):
+        raise ModelsFileError(f"{path}: the entry {name!r} needs 'class: package.module:Class'")
+    if unknown := set(map(str, shown)) - _ENTRY_KEYS:
+        raise ModelsFileError(
+            f"{path}: the entry {name!r} has unknown keys: {_listed(unknown)}; known are:"
+            f" {_listed(_ENTRY_KEYS)}"
+        )
+    configuration = shown.get("configuration") or {}
+    if not isinstance(configuration, dict) or not all(isinstance(k, str) for k in configuration):
+        raise ModelsFileError(
+            f"{path}: the configuration of {name!r} must map the names of arguments to values"
+        )
+    expanded = _construct(node, lambda text: _expand(text, variables, path), path)
+    return ModelSpec(
+        expanded["class"],
+        expanded.get("configuration") or {},
+        expect_version=expect_version,
+        shown_configuration=configuration,
+    )
+
+
+def _construct(node: yaml.Node, expand: Callable[[str], str], path: str) -> Any:
+    """The Python values of a node, with every text value expanded."""
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(_expanded(node, expand))
+    except yaml.YAMLError as error:
+        raise ModelsFileError(f"the models file {path} cannot be read: {error}") from error
+    finally:
+        loader.dispose()
+
+
+def _expanded(node: yaml.Node, expand: Callable[[str], str]) -> yaml.Node:
+    """A copy of the node; of a mapping, the values are expanded and the keys left alone."""
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(key, _expanded(value, expand)) for key, value in node.value]
+        return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark)
+    if isinstance(node, yaml.SequenceNode):
+        items = [_expanded(item, expand) for item in node.value]
+        return yaml.SequenceNode(node.tag, items, node.start_mark, node.end_mark)
+    text = expand(node.value)
+    tag = node.tag
+    if text != node.value and isinstance(node, yaml.ScalarNode) and node.style is None:
+        tag = _PLAIN_TAGS.resolve(yaml.ScalarNode, text, (True, False))
+    return yaml.ScalarNode(tag, text, node.start_mark, node.end_mark)
+
+
+def _expand(text: str, variables: Mapping[str, str], path: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        if match["escaped"]:
+            return match["escaped"]
+        name, default = match["name"], match["default"]
+        if default is not None:
+            return variables.get(name) or default.removeprefix(":-")
+        if name not in variables:
+            raise ModelsFileError(
+                f"{path}: {match[0]} names an environment variable that is not set: set {name},"
+                f" or write a default as ${{{name}:-value}}"
+            )
+        return variables[name]
+
+    return _VARIABLE.sub(value, text)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names)) or "none"

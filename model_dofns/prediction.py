@@ -1,0 +1,351 @@
+"""Asking a model for predictions, so that one bad record never takes a good one down.
+
+Two ways to ask, chosen by what the model has; both take the records of a block and give one
+:class:`Outcome`. :class:`BatchPredictor` hands over columns and bisects what fails;
+:class:`RecordPredictor` hands over one record after the other.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model_dofns.exceptions import EveryPredictionFailsError, RecordError
+from model_dofns.formats.base import Records, Rows
+from model_dofns.schemas import RecordSchema
+
+# After so many guilty records the rest of a batch goes one by one.
+MAX_GUILTY = 8
+# A task whose first so many records all fail in predict stops: the model cannot work on this data.
+MAX_FAILURES_FROM_START = 1_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A record of a block that could not be scored."""
+
+    row: int
+    stage: str
+    error: str
+    message: str
+
+
+@dataclass
+class Outcome:
+    """What became of the records of a block: every one is in ``rows`` or in ``failures``.
+
+    Attributes:
+        rows: the records that were scored, ascending.
+        predictions: their predictions, one row each, in the columns of the output class.
+        failures: all others, in no order.
+        calls: how often the model was called.
+        seconds: how long those calls took.
+    """
+
+    rows: Rows
+    predictions: pa.RecordBatch
+    failures: list[Failure] = field(default_factory=list)
+    calls: int = 0
+    seconds: float = 0.0
+
+
+class UnfitOutputError(Exception):
+    """A model returned something that is not of its output class."""
+
+
+def bisect(
+    call: Callable[[int, int], T], size: int
+) -> Iterator[tuple[int, int, T | BaseException]]:
+    """Call with ``(start, stop)``, covering ``range(size)``, so that the guilty stand alone.
+
+    What raises is halved until one record is left. After ``MAX_GUILTY`` guilty ones the rest goes
+    one by one. At most ``size + MAX_GUILTY * log2(size)`` calls and one are made.
+
+    Yields:
+        ``start, stop, result``, ascending; of a guilty record, its exception for a result.
+    """
+    guilty = 0
+    pending = [(0, size)] if size else []
+    while pending:
+        start, stop = pending.pop()
+        if guilty >= MAX_GUILTY and stop - start > 1:
+            pending += [(row, row + 1) for row in reversed(range(start, stop))]
+            continue
+        try:
+            result: T | BaseException = call(start, stop)
+        # Whatever the author's code raises; a sys.exit() in it must not end a worker either.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            if stop - start > 1:
+                middle = (start + stop) // 2
+                pending += [(middle, stop), (start, middle)]
+                continue
+            guilty += 1
+            result = error
+        yield start, stop, result
+
+
+class Predictor(ABC):
+    """Scores the records of one block after the other; made once a task.
+
+    Args:
+        model: the model.
+        input_schema, output_schema: its classes.
+        turn: entered round each call of the model: a lock where the model is not thread safe.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        input_schema: RecordSchema,
+        output_schema: RecordSchema,
+        turn: AbstractContextManager[Any],
+    ) -> None:
+        self._model = model
+        self._input = input_schema
+        self._output = output_schema
+        self._turn = turn
+        self._failures_from_start: int | None = 0  # None once a prediction has succeeded
+
+    @abstractmethod
+    def score(self, records: Records) -> Outcome:
+        """Decode, validate, predict and check the records of a block.
+
+        Raises:
+            EveryPredictionFailsError: the first 1,000 records of this task all failed in predict.
+        """
+
+    def _judged(
+        self, records: Records, rows: Rows, failures: list[Failure]
+    ) -> Iterator[tuple[int, Any]]:
+        """The records that the judge takes, as instances of the input class."""
+        for row, record in zip(rows.tolist(), records.parse(rows.tolist()), strict=True):
+            if isinstance(record, RecordError):
+                failures.append(Failure(row, "decode", record.error, record.message))
+                continue
+            try:
+                yield row, self._input.judge(record)
+            except RecordError as error:
+                failures.append(Failure(row, "validate", error.error, error.message))
+
+    def _failure(self, row: int, error: BaseException) -> Failure:
+        """What the model did to this record, alone."""
+        if isinstance(error, UnfitOutputError):
+            self._failures_from_start = None
+            return Failure(row, "output", "UnfitOutput", str(error))
+        if self._failures_from_start is not None:
+            self._failures_from_start += 1
+            if self._failures_from_start >= MAX_FAILURES_FROM_START:
+                raise EveryPredictionFailsError(
+                    f"the first {MAX_FAILURES_FROM_START} records of this task all failed in"
+                    f" predict; the last with {type(error).__name__}: {error}; does the model fit"
+                    " this data, and does it work on this worker?"
+                ) from error
+        return Failure(row, "predict", type(error).__name__, str(error))
+
+    def _checked(
+        self, rows: Rows, outputs: pa.RecordBatch, failures: list[Failure]
+    ) -> tuple[Rows, pa.RecordBatch]:
+        """The predictions that the output class takes; the others become failures.
+
+        A float that is not finite becomes null where the field may be None, and is refused where
+        it may not: no format but Parquet could say it.
+        """
+        if len(rows):
+            self._failures_from_start = None
+        fit = np.ones(len(rows), dtype=np.bool_)
+        columns = []
+        for name, column in zip(self._output.names, outputs.columns, strict=True):
+            if pa.types.is_floating(column.type):
+                finite = pc.fill_null(pc.is_finite(column), True)
+                if self._output.nullable[name]:
+                    column = pc.if_else(finite, column, None)
+                else:
+                    for i in np.flatnonzero(~finite.to_numpy(zero_copy_only=False) & fit):
+                        message = f"{name}: {column[i].as_py()} is not finite"
+                        failures.append(Failure(int(rows[i]), "output", "NotFinite", message))
+                        fit[i] = False
+            columns.append(column)
+        outputs = pa.RecordBatch.from_arrays(columns, schema=outputs.schema)
+        taken = self._output.accept(outputs)
+        accepted = np.zeros(len(rows), dtype=np.bool_) if taken is None else taken[1]
+        for i in np.flatnonzero(fit & ~accepted):
+            try:
+                record = outputs.slice(i, 1).to_pylist()[0]
+                self._output.judge(record, by_name=True)
+            except RecordError as error:
+                failures.append(Failure(int(rows[i]), "output", error.error, error.message))
+                fit[i] = False
+        if fit.all():
+            return rows, outputs
+        return rows[fit], outputs.filter(pa.array(fit))
+
+
+class BatchPredictor(Predictor):
+    """For a model that has ``predict_batch``."""
+
+    def __init__(
+        self,
+        model: Any,
+        input_schema: RecordSchema,
+        output_schema: RecordSchema,
+        turn: AbstractContextManager[Any],
+        batch_size: int | None = None,
+    ) -> None:
+        super().__init__(model, input_schema, output_schema, turn)
+        self._batch_size = batch_size
+
+    def score(self, records: Records) -> Outcome:
+        failures: list[Failure] = []
+        rows, inputs = self._inputs(records, failures)
+        outcome = Outcome(rows[:0], self._output.batch([]), failures)
+        scored: list[tuple[Rows, pa.RecordBatch]] = []
+        step = self._batch_size or max(len(rows), 1)
+        for begin in range(0, len(rows), step):
+            batch = inputs.slice(begin, step)
+
+            def call(start: int, stop: int, batch: pa.RecordBatch = batch) -> pa.RecordBatch:
+                return self._predict(batch.slice(start, stop - start), outcome)
+
+            for start, stop, result in bisect(call, batch.num_rows):
+                part = rows[begin + start : begin + stop]
+                if isinstance(result, BaseException):
+                    failures.append(self._failure(int(part[0]), result))
+                else:
+                    scored.append(self._checked(part, result, failures))
+        if scored:
+            outcome.rows = np.concatenate([part for part, _ in scored])
+            outcome.predictions = _concatenated([outputs for _, outputs in scored])
+        return outcome
+
+    def _inputs(self, records: Records, failures: list[Failure]) -> tuple[Rows, pa.RecordBatch]:
+        """The valid records as columns, whichever way each was found to be valid; rows ascend."""
+        assert self._input.arrow_schema is not None
+        if self._input.fast_accept_off is None:
+            rows, columns = records.columns(self._input.arrow_schema)
+            taken = self._input.accept(columns)
+        else:
+            rows, taken = np.empty(0, np.int64), None
+        if taken is None:
+            fast, inputs = rows[:0], self._input.batch([])
+        else:
+            inputs, accepted = taken
+            fast = rows
+            if not accepted.all():
+                fast, inputs = rows[accepted], inputs.filter(pa.array(accepted))
+        if len(fast) == len(records):
+            return fast, inputs
+        alone = np.setdiff1d(np.arange(len(records)), fast, assume_unique=True)
+        judged_rows, judged_values = [], []
+        for row, instance in self._judged(records, alone, failures):
+            try:
+                judged_values.append(self._input.values(instance))
+                judged_rows.append(row)
+            except RecordError as error:
+                failures.append(Failure(row, "validate", error.error, error.message))
+        rows = np.concatenate([fast, np.array(judged_rows, np.int64)])
+        inputs = _concatenated([inputs, self._input.batch(judged_values)])
+        order = np.argsort(rows, kind="stable")
+        return rows[order], inputs.take(pa.array(order))
+
+    def _predict(self, batch: pa.RecordBatch, outcome: Outcome) -> pa.RecordBatch:
+        begin = time.perf_counter()
+        outcome.calls += 1
+        try:
+            with self._turn:
+                outputs = self._model.predict_batch(batch)
+        finally:
+            outcome.seconds += time.perf_counter() - begin
+        return self._fit(outputs, batch.num_rows)
+
+    def _fit(self, outputs: Any, size: int) -> pa.RecordBatch:
+        """The outputs in the columns of the output class.
+
+        Raises:
+            UnfitOutputError: they are of another type, length or form.
+        """
+        schema = self._output.arrow_schema
+        assert schema is not None
+        if not isinstance(outputs, pa.RecordBatch):
+            raise UnfitOutputError(
+                f"predict_batch must return a pyarrow.RecordBatch, and returned a"
+                f" {type(outputs).__name__}"
+            )
+        if sorted(outputs.schema.names) != sorted(schema.names):
+            raise UnfitOutputError(
+                f"predict_batch must return the columns {schema.names}, and returned"
+                f" {outputs.schema.names}"
+            )
+        if outputs.num_rows != size:
+            raise UnfitOutputError(
+                f"predict_batch must return as many rows as it got, and returned"
+                f" {outputs.num_rows} for {size}"
+            )
+        columns = []
+        for column_field in schema:
+            column = outputs.column(column_field.name)
+            try:
+                columns.append(column.cast(column_field.type))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise UnfitOutputError(
+                    f"predict_batch returned {column_field.name} as {column.type}, which is no"
+                    f" {column_field.type}: {error}"
+                ) from error
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+class RecordPredictor(Predictor):
+    """For a model that has only ``predict``: it is handed just what its input class makes."""
+
+    def score(self, records: Records) -> Outcome:
+        failures: list[Failure] = []
+        outcome = Outcome(np.empty(0, np.int64), self._output.batch([]), failures)
+        rows: list[int] = []
+        values: list[tuple[Any, ...]] = []
+        for row, instance in self._judged(records, np.arange(len(records)), failures):
+            try:
+                values.append(self._predict(instance, outcome))
+                rows.append(row)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # as in bisect
+                failures.append(self._failure(row, error))
+        outcome.rows, outcome.predictions = self._checked(
+            np.array(rows, np.int64), self._output.batch(values), failures
+        )
+        return outcome
+
+    def _predict(self, instance: Any, outcome: Outcome) -> tuple[Any, ...]:
+        begin = time.perf_counter()
+        outcome.calls += 1
+        try:
+            with self._turn:
+                output = self._model.predict(instance)
+        finally:
+            outcome.seconds += time.perf_counter() - begin
+        output_class = self._output.record_class
+        if not isinstance(output, output_class):
+            raise UnfitOutputError(
+                f"predict must return a {output_class.__name__}, and returned a"
+                f" {type(output).__name__}"
+            )
+        try:
+            return self._output.values(output)
+        except RecordError as error:
+            raise UnfitOutputError(error.message) from error
+
+
+def _concatenated(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches of one schema as one."""
+    batches = [batch for batch in batches if batch.num_rows] or batches[:1]
+    if len(batches) == 1:
+        return batches[0]
+    table = pa.Table.from_batches(batches).combine_chunks()
+    return table.to_batches()[0]

@@ -1,0 +1,44 @@
+"""Packaging: the base install is the contract and the core; each engine is an extra."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+BEAM = ["apache-beam>=2.60,<3"]
+TEST = [
+    "build>=1.2",
+    "hypothesis>=6.100",
+    "pytest>=8",
+    "scikit-learn>=1.5,<2",
+]
+
+setup(
+    name="model-dofns",
+    version="0.1.0",
+    description="Score very large data sets with any model, on Beam and on MapReduce.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["model_dofns*", "beam_jobs*", "mapreduce_jobs*"]),
+    package_data={"model_dofns": ["py.typed"], "beam_jobs": ["py.typed"]},
+    install_requires=[
+        "numpy>=1.26",  # line offsets, row masks
+        "packaging>=23",  # versions and their specifiers (PEP 440)
+        "pyarrow>=18",  # the unit of the core: RecordBatch; JSON and Parquet
+        "pydantic>=2.9,<3",  # the schemas of a model
+        "PyYAML>=6",  # models files
+    ],
+    extras_require={
+        "beam": BEAM,
+        "test": BEAM + TEST,
+        "dev": [*BEAM, *TEST, "mypy>=1.11", "ruff>=0.6", "types-PyYAML"],
+    },
+    classifiers=[
+        "License :: OSI Approved :: MIT License",
+        "Programming Language :: Python :: 3",
+        "Typing :: Typed",
+    ],
+)
