@@ -124,7 +124,7 @@ def cut_into_ranges(file: InputFile, format_name: str) -> list[FileRange]:
     ]
 
 
-class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam ships no types
+class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typed
     """Ranges in, blocks out.
 
     Outputs:

@@ -34,9 +34,10 @@ from beam_jobs.files import (
 from beam_jobs.options import Options
 from beam_jobs.output_folder import OutputFolder
 from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text
-from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn
+from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn, ScoredRecords
 from model_dofns.exceptions import InputError, OutputFolderError, ScoringError, UnreadableFileError
 from model_dofns.formats import FORMATS
+from model_dofns.formats.base import Block
 from model_dofns.manifest import (
     DONE,
     TOO_MANY_ERRORS,
@@ -152,13 +153,14 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
         | "Cut into ranges" >> beam.FlatMap(cut_into_ranges, job.format)
         | "Spread over workers" >> beam.Reshuffle()
         | "Read blocks"
-        >> beam.ParDo(
-            ReadBlocks(job.format, options.max_record_bytes, options.skip_bad_files)
-        ).with_outputs(UNREADABLE, main=BLOCKS)
+        >> beam.ParDo(ReadBlocks(job.format, options.max_record_bytes, options.skip_bad_files))
+        .with_output_types(Block)
+        .with_outputs(UNREADABLE, main=BLOCKS)
     )
-    scored = read[BLOCKS] | "Score" >> beam.ParDo(
-        ScoreDoFn(job.spec, options.prediction_field, options.max_record_bytes)
-    ).with_outputs(PREDICTIONS, REJECTS, RECORDS_READ, MODELS)
+    score = ScoreDoFn(job.spec, options.prediction_field, options.max_record_bytes)
+    scored = read[BLOCKS] | "Score" >> beam.ParDo(score).with_output_types(
+        ScoredRecords
+    ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)
 
     unreadable = read[UNREADABLE] | "Name each bad file once" >> beam.CombinePerKey(min)
     rejects = (

@@ -79,7 +79,7 @@ class RejectsPart:
         """Nothing is left: lines are written as they come."""
 
 
-class PartsSink(Sink):  # type: ignore[misc]  # Beam ships no types
+class PartsSink(Sink):  # type: ignore[misc]  # Beam's classes are not typed
     """Writes a folder of part files, with ``beam.io.Write``.
 
     Every bundle writes files of its own into the temporary folder. When all bundles are done, the
@@ -154,7 +154,7 @@ class PartsSink(Sink):  # type: ignore[misc]  # Beam ships no types
             )
 
 
-class PartsWriter(BundleWriter):  # type: ignore[misc]  # Beam ships no types
+class PartsWriter(BundleWriter):  # type: ignore[misc]  # Beam's classes are not typed
     """Writes the part files of one bundle: one, or more where elements need their own."""
 
     def __init__(self, path: str, suffix: str, open_part: Callable[[BinaryIO], Part]) -> None:

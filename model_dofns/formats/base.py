@@ -56,6 +56,11 @@ class Block:
     position: int
     whole_length: int | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return payload_bytes(self.data)
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -78,6 +83,13 @@ class Layout:
     def prediction_columns(self) -> list[str]:
         """The names of the prediction's columns, in a format that has columns."""
         return [f"{self.prediction_field}_{name}" for name in self.output_names]
+
+
+def payload_bytes(payload: Payload) -> int:
+    """Bytes of memory."""
+    if isinstance(payload, pa.RecordBatch):
+        return int(payload.nbytes)
+    return len(payload)
 
 
 def empty_batch(schema: pa.Schema) -> pa.RecordBatch:

@@ -147,8 +147,9 @@ class JsonLines(Records):
             # One byte is looked for much faster than three, and often is not there at all.
             if literal_[:1] in data and literal_ in data:
                 alike[self._rows_at(match.start() for match in re.finditer(pattern, data))] = False
-        if data.count(b"{") + data.count(b"[") - len(self) > MAX_NESTING:
-            opening = np.flatnonzero((self._bytes == ord("{")) | (self._bytes == ord("[")))
+        is_opening = (self._bytes == ord("{")) | (self._bytes == ord("["))
+        if np.count_nonzero(is_opening) - len(self) > MAX_NESTING:
+            opening = np.flatnonzero(is_opening)
             rows = np.searchsorted(self._line_ends, opening)
             alike &= np.bincount(rows, minlength=len(self)) <= MAX_NESTING
         if not data.isascii() and not _is_utf8(data):
