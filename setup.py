@@ -6,39 +6,44 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-BEAM = ["apache-beam>=2.60,<3"]
+BEAM = ["apache-beam>=2.70,<3"]
 TEST = [
-    "build>=1.2",
+    *BEAM,
     "hypothesis>=6.100",
     "pytest>=8",
-    "scikit-learn>=1.5,<2",
+    "scikit-learn>=1.5,<2",  # the example model, and its real data
+]
+DEV = [
+    *TEST,
+    "mypy>=1.11",
+    "ruff>=0.6",
+    "setuptools>=70",  # builds the editable installs of the development environment
+    "types-PyYAML>=6",
 ]
 
 setup(
     name="model-dofns",
     version="0.1.0",
-    description="Score very large data sets with any model, on Beam and on MapReduce.",
+    description="Score very large data sets with any model, with the same answers on every engine.",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["model_dofns*", "beam_jobs*", "mapreduce_jobs*"]),
+    packages=find_packages(include=["model_dofns*", "beam_jobs*"]),
     package_data={"model_dofns": ["py.typed"], "beam_jobs": ["py.typed"]},
     install_requires=[
-        "numpy>=1.26",  # line offsets, row masks
+        "numpy>=1.26",  # where lines begin and end; masks of rows
         "packaging>=23",  # versions and their specifiers (PEP 440)
-        "pyarrow>=18",  # the unit of the core: RecordBatch; JSON and Parquet
-        "pydantic>=2.9,<3",  # the schemas of a model
+        "pyarrow>=18",  # the unit of the core, RecordBatch; JSON and Parquet
+        "pydantic>=2.11,<3",  # the schemas of a model
         "PyYAML>=6",  # models files
     ],
-    extras_require={
-        "beam": BEAM,
-        "test": BEAM + TEST,
-        "dev": [*BEAM, *TEST, "mypy>=1.11", "ruff>=0.6", "types-PyYAML"],
-    },
+    extras_require={"beam": BEAM, "test": TEST, "dev": DEV},
     classifiers=[
-        "License :: OSI Approved :: MIT License",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Typing :: Typed",
     ],
 )

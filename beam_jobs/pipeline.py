@@ -81,7 +81,7 @@ class Job:
         return OutputFolder(absolute(self.options.output).rstrip("/"), self.id)
 
 
-def plan(options: Options, runner: str) -> Job:
+def plan(options: Options, runner: str = "") -> Job:
     """Settle the model, the input and the output folder; nothing is written yet.
 
     Raises:

@@ -240,6 +240,20 @@ class JudgedModel(PlainModel):
     input_schema = JudgedInput
 
 
+class DefaultsInput(BaseModel):
+    x: float = 1.0
+    n: int = 2
+    colour: Literal["red", "green", "blue"] = "red"
+    name: str = "nobody"
+    weight: float | None = None
+
+
+class DefaultsModel(PlainModel):
+    """Takes ``{}``."""
+
+    input_schema = DefaultsInput
+
+
 class OneAtATimeModel(PlainModel):
     """Not thread safe, and notices: ``collisions`` counts how often it was entered while busy."""
 

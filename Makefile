@@ -1,0 +1,62 @@
+# `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PRISM_VERSION := v2.77.0
+
+.PHONY: help score test lint format bench prism lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+score: $(VENV)/ready ## set up and score the example's real data, in both formats
+	@$(BIN)/python examples/make_iris_data.py build/irises
+	@for format in jsonl parquet; do \
+	  echo; echo "--- $$format"; \
+	  $(BIN)/python -m beam_jobs.score --model iris_model.iris_predict:IrisModel \
+	    --input build/irises/$$format/ --output build/scored/$$format \
+	    --overwrite --max_errors 5% || exit; \
+	done
+	@$(BIN)/python examples/show_output.py build/scored/jsonl build/scored/parquet
+
+test: $(VENV)/ready ## set up and run all tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/ready ## check style and types
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/ready ## format the code
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/ready ## measure the job against the limit (some minutes, on a quiet machine)
+	@$(BIN)/python benchmarks/bench.py
+
+prism: build/prism ## build Beam's Prism runner, for its tests (needs go)
+
+build/prism:
+	@mkdir -p build
+	@GOBIN=$(CURDIR)/build go install github.com/apache/beam/sdks/v2/go/cmd/prism@$(PRISM_VERSION)
+
+lock: $(VENV)/ready ## renew requirements.lock
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
+	  --upgrade --no-header --no-annotate --quiet --output-file requirements.lock
+
+clean: ## remove what was made here
+	@rm -rf build dist $(VENV)
+
+$(VENV)/ready: requirements.lock setup.py examples/iris_model/setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV), once: some minutes"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  -e . -e examples/iris_model
+	@$(BIN)/pip check --quiet --disable-pip-version-check
+	@touch $@

@@ -1,0 +1,85 @@
+"""The README's commands and examples, run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.options import Options, parse_args
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def run(command: list[str], folder: Path) -> None:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a reader stands: the checkout's examples, and the files that the README shows."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    for text in blocks("yaml"):
+        (folder / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    return folder
+
+
+def test_the_commands_run_and_then_the_python_examples(folder: Path) -> None:
+    commands = [text for text in blocks("sh") if not text.startswith(("make ", "pip install "))]
+    assert len(commands) >= 3
+    for command in commands:
+        run(["bash", "-euo", "pipefail", "-c", command], folder)
+    for name in ("out", "out_parquet", "out_again"):
+        assert (folder / name / "_manifest.json").exists()
+    script = folder / "readme.py"
+    script.write_text("\n".join(blocks("python")))
+    run([sys.executable, str(script)], folder)
+
+
+def test_make_targets_and_installs_that_are_named_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {
+        word
+        for text in blocks("sh")
+        if text.startswith("make ")
+        for word in text.removeprefix("make ").split()
+    }
+    assert targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    installs = [text.split()[-1].strip("'") for text in blocks("sh") if "pip install" in text]
+    assert installs == [".[beam]", "./examples/iris_model"]
+    assert '"beam": BEAM' in (ROOT / "setup.py").read_text(encoding="utf-8")
+
+
+def test_make_alone_lists_all_targets() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony is not None
+    assert {line.split()[0] for line in listed.splitlines()} == set(phony[1].split())
+
+
+def test_help_fits_a_terminal_and_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        parse_args(["--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    flags = set(Options.__dataclass_fields__) - {"pipeline_args", "preflight"} | {"no_preflight"}
+    assert all(f"--{flag}" in text for flag in flags)
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
