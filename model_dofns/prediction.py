@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from model_dofns.exceptions import EveryPredictionFailsError, RecordError
 from model_dofns.formats.base import Records, Rows
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import Mask, RecordSchema
 
 # After so many guilty records the rest of a batch goes one by one.
 MAX_GUILTY = 8
@@ -162,32 +162,39 @@ class Predictor(ABC):
         """
         if len(rows):
             self._failures_from_start = None
-        fit = np.ones(len(rows), dtype=np.bool_)
+        outputs, finite = self._without_infinities(rows, outputs, failures)
+        taken = self._output.accept(outputs)
+        accepted = finite & (False if taken is None else taken[1])
+        if accepted.all():
+            return rows, outputs
+        judged: list[tuple[int, tuple[Any, ...]]] = []
+        for i in np.flatnonzero(finite & ~accepted):
+            row = int(rows[i])
+            try:
+                instance = self._output.judge(outputs.slice(i, 1).to_pylist()[0], by_name=True)
+                judged.append((row, self._output.values(instance)))
+            except RecordError as error:
+                failures.append(Failure(row, "output", error.error, error.message))
+        return _merged(rows[accepted], outputs.filter(pa.array(accepted)), judged, self._output)
+
+    def _without_infinities(
+        self, rows: Rows, outputs: pa.RecordBatch, failures: list[Failure]
+    ) -> tuple[pa.RecordBatch, Mask]:
+        """The outputs with null for what is not finite, and which of them need no refusal."""
+        fit: Mask = np.ones(len(rows), dtype=np.bool_)
         columns = []
         for name, column in zip(self._output.names, outputs.columns, strict=True):
             if pa.types.is_floating(column.type):
-                finite = pc.fill_null(pc.is_finite(column), True)
-                if self._output.nullable[name]:
-                    column = pc.if_else(finite, column, None)
-                else:
-                    for i in np.flatnonzero(~finite.to_numpy(zero_copy_only=False) & fit):
+                finite = pc.fill_null(pc.is_finite(column), True).to_numpy(zero_copy_only=False)
+                if not finite.all() and not self._output.nullable[name]:
+                    for i in np.flatnonzero(fit & ~finite):
                         message = f"{name}: {column[i].as_py()} is not finite"
                         failures.append(Failure(int(rows[i]), "output", "NotFinite", message))
-                        fit[i] = False
+                    fit &= finite
+                elif not finite.all():
+                    column = pc.if_else(pa.array(finite), column, None)
             columns.append(column)
-        outputs = pa.RecordBatch.from_arrays(columns, schema=outputs.schema)
-        taken = self._output.accept(outputs)
-        accepted = np.zeros(len(rows), dtype=np.bool_) if taken is None else taken[1]
-        for i in np.flatnonzero(fit & ~accepted):
-            try:
-                record = outputs.slice(i, 1).to_pylist()[0]
-                self._output.judge(record, by_name=True)
-            except RecordError as error:
-                failures.append(Failure(int(rows[i]), "output", error.error, error.message))
-                fit[i] = False
-        if fit.all():
-            return rows, outputs
-        return rows[fit], outputs.filter(pa.array(fit))
+        return pa.RecordBatch.from_arrays(columns, schema=outputs.schema), fit
 
 
 class BatchPredictor(Predictor):
@@ -245,17 +252,13 @@ class BatchPredictor(Predictor):
         if len(fast) == len(records):
             return fast, inputs
         alone = np.setdiff1d(np.arange(len(records)), fast, assume_unique=True)
-        judged_rows, judged_values = [], []
+        judged: list[tuple[int, tuple[Any, ...]]] = []
         for row, instance in self._judged(records, alone, failures):
             try:
-                judged_values.append(self._input.values(instance))
-                judged_rows.append(row)
+                judged.append((row, self._input.values(instance)))
             except RecordError as error:
                 failures.append(Failure(row, "validate", error.error, error.message))
-        rows = np.concatenate([fast, np.array(judged_rows, np.int64)])
-        inputs = _concatenated([inputs, self._input.batch(judged_values)])
-        order = np.argsort(rows, kind="stable")
-        return rows[order], inputs.take(pa.array(order))
+        return _merged(fast, inputs, judged, self._input)
 
     def _predict(self, batch: pa.RecordBatch, outcome: Outcome) -> pa.RecordBatch:
         begin = time.perf_counter()
@@ -340,6 +343,21 @@ class RecordPredictor(Predictor):
             return self._output.values(output)
         except RecordError as error:
             raise UnfitOutputError(error.message) from error
+
+
+def _merged(
+    rows: Rows,
+    batch: pa.RecordBatch,
+    judged: list[tuple[int, tuple[Any, ...]]],
+    schema: RecordSchema,
+) -> tuple[Rows, pa.RecordBatch]:
+    """Rows accepted by the column and rows judged alone, together, ascending."""
+    if not judged:
+        return rows, batch
+    rows = np.concatenate([rows, np.array([row for row, _ in judged], np.int64)])
+    batch = _concatenated([batch, schema.batch([values for _, values in judged])])
+    order = np.argsort(rows, kind="stable")
+    return rows[order], batch.take(pa.array(order))
 
 
 def _concatenated(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

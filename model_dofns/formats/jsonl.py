@@ -134,7 +134,7 @@ class JsonLines(Records):
             text, starts = self._joined(rows)
             table, refused = _decoded(text, starts, schema)
             if table is not None and table.num_rows == len(rows):
-                return rows, table.combine_chunks().to_batches()[0]
+                return _without_infinities(rows, table.combine_chunks().to_batches()[0])
             rows = np.delete(rows, refused)
         return np.empty(0, np.int64), empty_batch(schema)
 
@@ -283,6 +283,16 @@ def _decoded(
             refused += [line for line in (bad - 1, bad) if begin <= line < len(starts)]
             begin = bad + 1
     return None, np.array(refused, np.int64)
+
+
+def _without_infinities(rows: Rows, batch: pa.RecordBatch) -> tuple[Rows, pa.RecordBatch]:
+    """The rows without those that have a number no double can hold: there is no other infinity."""
+    finite: npt.NDArray[np.bool_] = np.ones(len(rows), np.bool_)
+    for column in batch.columns:
+        if pa.types.is_floating(column.type):
+            infinite = pc.fill_null(pc.is_inf(column), False)
+            finite &= ~infinite.to_numpy(zero_copy_only=False)
+    return (rows, batch) if finite.all() else (rows[finite], batch.filter(pa.array(finite)))
 
 
 def _read_json(text: pa.Buffer, schema: pa.Schema) -> pa.Table:
