@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model_dofns.exceptions import EveryPredictionFailsError, RecordError
+from model_dofns.fast_accept import Mask
 from model_dofns.formats.base import Records, Rows
-from model_dofns.schemas import Mask, RecordSchema
+from model_dofns.schemas import RecordSchema
 
 # After so many guilty records the rest of a batch goes one by one.
 MAX_GUILTY = 8

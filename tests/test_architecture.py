@@ -20,11 +20,16 @@ MAY_IMPORT = {
     "model_dofns.ml_model": set(),
     "model_dofns.model_spec": {"model_dofns.ml_model"},
     "model_dofns.models_file": {"model_dofns.model_spec"},
-    "model_dofns.schemas": set(),
+    "model_dofns.fast_accept": set(),
+    "model_dofns.schemas": {"model_dofns.fast_accept"},
     "model_dofns.formats": set(),
     "model_dofns.counters": set(),
     "model_dofns.manifest": set(),
-    "model_dofns.prediction": {"model_dofns.formats", "model_dofns.schemas"},
+    "model_dofns.prediction": {
+        "model_dofns.fast_accept",
+        "model_dofns.formats",
+        "model_dofns.schemas",
+    },
     "model_dofns.scorer": {
         "model_dofns.counters",
         "model_dofns.formats",

@@ -1,0 +1,219 @@
+"""What of a pydantic class may be decided by the column, and the rules for it.
+
+To know what pydantic would do with a value, this reads what pydantic itself executes, the class's
+core schema (https://docs.pydantic.dev/latest/internals/architecture/), and takes only what it
+knows to the last key. A validator, an alias, strictness, a pattern, or anything from a pydantic of
+the future, shows there as a node or a key that is not on the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+ARROW_TYPES: dict[type, pa.DataType] = {
+    float: pa.float64(),
+    int: pa.int64(),
+    str: pa.string(),
+    bool: pa.bool_(),
+}
+INT64 = range(-(2**63), 2**63)
+_BOUNDS: dict[str, Callable[..., pa.Array]] = {
+    "ge": pc.greater_equal,
+    "gt": pc.greater,
+    "le": pc.less_equal,
+    "lt": pc.less,
+}
+# Keys of a core schema that change no verdict: names, and what is only for JSON Schema.
+_HARMLESS = {"type", "ref", "metadata"}
+
+
+class NotKnownError(Exception):
+    """Something in a core schema that the fast accept does not know; the message says what."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the fast accept knows of one field."""
+
+    plain: type
+    bounds: tuple[tuple[str, int | float], ...] = ()
+    min_length: int | None = None
+    max_length: int | None = None
+    allowed: tuple[Any, ...] | None = None
+    finite: bool = False
+    null_is_default: bool = False
+
+    def cast(self, column: pa.Array) -> pa.Array | None:
+        """The column in the field's own type, or None where that might change a value."""
+        if not _same_values(column.type, self.plain):
+            return None
+        try:
+            array = column.cast(ARROW_TYPES[self.plain])
+            if self.plain is str:
+                array.validate(full=True)  # Parquet's text may be anything: is it UTF-8?
+        except pa.ArrowException:  # an integer that does not fit; bytes that are no text; no cast
+            return None
+        return array
+
+    def accepted(self, array: pa.Array) -> Mask:
+        """The rows whose value of this field the judge would take."""
+        conditions = [_BOUNDS[key](array, bound) for key, bound in self.bounds]
+        if self.min_length is not None:
+            conditions.append(pc.greater_equal(pc.utf8_length(array), self.min_length))
+        if self.max_length is not None:
+            conditions.append(pc.less_equal(pc.utf8_length(array), self.max_length))
+        if self.allowed is not None:
+            conditions.append(pc.is_in(array, pa.array(self.allowed, array.type)))
+        if self.finite:
+            conditions.append(pc.is_finite(array))
+        accepted: Mask = np.ones(len(array), dtype=np.bool_)
+        for condition in conditions:
+            accepted &= pc.fill_null(condition, False).to_numpy(zero_copy_only=False)
+        if array.null_count:
+            # Where null is no default, a missing key and a null may be two things: for the judge.
+            accepted[array.is_null().to_numpy(zero_copy_only=False)] = self.null_is_default
+        return accepted
+
+
+def _same_values(found: pa.DataType, plain: type) -> bool:
+    """True where the judge and a cast make the same ``plain`` values of such a column."""
+    if pa.types.is_null(found):
+        return True
+    if plain is float:
+        return bool(pa.types.is_floating(found) or pa.types.is_integer(found))
+    if plain is int:
+        return bool(pa.types.is_integer(found))
+    if plain is bool:
+        return bool(pa.types.is_boolean(found))
+    text = found.value_type if pa.types.is_dictionary(found) else found
+    return text in (pa.string(), pa.large_string(), pa.string_view())
+
+
+class _PlainModel(BaseModel):
+    """Its namespace shows what pydantic and Python themselves put into that of a class."""
+
+    model_config = ConfigDict()
+    field: int = 0
+
+
+def fast_rules(record_class: type[BaseModel]) -> dict[str, Rule]:
+    """The rules of a class that the fast accept knows to the last key.
+
+    Raises:
+        NotKnownError: there is something else about it.
+    """
+    if record_class.__bases__ != (BaseModel,) or type(record_class) is not type(BaseModel):
+        raise NotKnownError("it inherits from another class than pydantic.BaseModel")
+    overridden = set(vars(record_class)) & set(dir(BaseModel)) - set(vars(_PlainModel))
+    if overridden:
+        raise NotKnownError(f"it overrides {', '.join(sorted(overridden))}")
+    if record_class.__private_attributes__:
+        raise NotKnownError("it has private attributes")
+    if not record_class.__pydantic_complete__:
+        raise NotKnownError("its definition is not complete")
+    model: Mapping[str, Any] = record_class.__pydantic_core_schema__
+    _only(
+        model,
+        "model",
+        {"cls", "schema", "config"},
+        {"custom_init": False, "root_model": False},
+    )
+    config = model.get("config", {})
+    _only(config, None, {"title"}, {"extra_fields_behavior": ("ignore", "allow")})
+    fields = model["schema"]
+    _only(fields, "model-fields", {"fields", "model_name"}, {"computed_fields": []})
+    return {name: _field_rule(name, field) for name, field in fields["fields"].items()}
+
+
+def _field_rule(name: str, field: Mapping[str, Any]) -> Rule:
+    try:
+        _only(field, "model-field", {"schema"})
+        node = field["schema"]
+        default_is_none = False
+        if node["type"] == "default":
+            known = {"schema", "default", "default_factory", "default_factory_takes_data"}
+            _only(node, "default", known)
+            default_is_none = node.get("default", ...) is None
+            node = node["schema"]
+        nullable = node["type"] == "nullable"
+        if nullable:
+            _only(node, "nullable", {"schema"})
+            node = node["schema"]
+        return replace(_type_rule(node), null_is_default=nullable and default_is_none)
+    except NotKnownError as reason:
+        raise NotKnownError(f"the field {name!r}: {reason}") from reason
+
+
+def _type_rule(node: Mapping[str, Any]) -> Rule:
+    match node["type"]:
+        case "float":
+            _only(node, "float", set(_BOUNDS), {"allow_inf_nan": (True, False)})
+            return Rule(float, _bounds(node, float), finite=not node.get("allow_inf_nan", True))
+        case "int":
+            _only(node, "int", set(_BOUNDS))
+            return Rule(int, _bounds(node, int))
+        case "str":
+            _only(node, "str", {"min_length", "max_length"})
+            return Rule(str, min_length=node.get("min_length"), max_length=node.get("max_length"))
+        case "bool":
+            _only(node, "bool", set())
+            return Rule(bool)
+        case "literal":
+            _only(node, "literal", {"expected"})
+            return _allowed_rule(node["expected"])
+        case "enum":
+            _only(node, "enum", {"cls", "members"}, {"sub_type": "str"})
+            return _allowed_rule([member.value for member in node["members"]])
+        case other:
+            raise NotKnownError(f"{other!r} is for the judge alone")
+
+
+def _allowed_rule(allowed: Sequence[Any]) -> Rule:
+    for plain in (str, int):
+        if allowed and all(type(value) is plain for value in allowed):
+            if plain is int and not all(value in INT64 for value in allowed):
+                break
+            return Rule(plain, allowed=tuple(allowed))
+    raise NotKnownError("its values are not all text, nor all integers of 64 bits")
+
+
+def _bounds(node: Mapping[str, Any], plain: type) -> tuple[tuple[str, int | float], ...]:
+    bounds = []
+    for key in _BOUNDS:
+        bound = node.get(key)
+        if bound is None:
+            continue
+        exact = type(bound) in (int, plain) and plain(bound) == bound
+        if not exact or (plain is int and bound not in INT64):
+            raise NotKnownError(f"{key}={bound!r} is no {plain.__name__} that compares exactly")
+        bounds.append((key, plain(bound)))
+    return tuple(bounds)
+
+
+def _only(
+    node: Mapping[str, Any],
+    kind: str | None,
+    known: set[str],
+    known_values: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuse a node that is of another type, or has a key or a value that is not on the list."""
+    if kind is not None and node.get("type") != kind:
+        raise NotKnownError(f"{node.get('type')!r} is for the judge alone")
+    values = known_values or {}
+    for key, value in node.items():
+        if key in known or key in _HARMLESS:
+            continue
+        allowed = values.get(key, NotKnownError)
+        if value == allowed or (isinstance(allowed, tuple) and value in allowed):
+            continue
+        raise NotKnownError(f"{key}={value!r} is for the judge alone")
