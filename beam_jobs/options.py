@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from model_dofns.exceptions import UsageError
 from model_dofns.formats import FORMATS
-from model_dofns.formats.base import MAX_RECORD_BYTES
+from model_dofns.formats.base import MAX_RECORD_BYTES, plain_name
 from model_dofns.manifest import MaxErrors
 
 _EPILOG = """\
@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     output.add_argument(
         "--prediction_field",
-        type=_identifier,
+        type=plain_name,
         default="prediction",
         metavar="NAME",
         help="the name of the prediction in a record (default: %(default)s)",
@@ -178,14 +178,6 @@ def _positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return int(text)
-
-
-def _identifier(text: str) -> str:
-    if not (text.isascii() and text.isidentifier()):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no name: write letters, digits and _, as in 'score'"
-        )
-    return text
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, arguments: list[str]) -> None:

@@ -176,6 +176,9 @@ class Predictor(ABC):
                 judged.append((row, self._output.values(instance)))
             except RecordError as error:
                 failures.append(Failure(row, "output", error.error, error.message))
+            except UnicodeDecodeError as error:
+                message = f"{error.reason} at byte {error.start}"
+                failures.append(Failure(row, "output", "InvalidUTF8", message))
         return _merged(rows[accepted], outputs.filter(pa.array(accepted)), judged, self._output)
 
     def _without_infinities(
@@ -219,7 +222,7 @@ class BatchPredictor(Predictor):
         scored: list[tuple[Rows, pa.RecordBatch]] = []
         step = self._batch_size or max(len(rows), 1)
         for begin in range(0, len(rows), step):
-            batch = inputs.slice(begin, step)
+            batch = _read_only(inputs.slice(begin, step))
 
             def call(start: int, stop: int, batch: pa.RecordBatch = batch) -> pa.RecordBatch:
                 return self._predict(batch.slice(start, stop - start), outcome)
@@ -344,6 +347,19 @@ class RecordPredictor(Predictor):
             return self._output.values(output)
         except RecordError as error:
             raise UnfitOutputError(error.message) from error
+
+
+def _read_only(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same memory, which nobody can write to: a Parquet record's is also on its way out."""
+
+    def view(buffer: pa.Buffer | None) -> pa.Buffer | None:
+        return None if buffer is None else pa.py_buffer(memoryview(buffer).toreadonly())
+
+    columns = [
+        pa.Array.from_buffers(c.type, len(c), list(map(view, c.buffers())), offset=c.offset)
+        for c in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _merged(

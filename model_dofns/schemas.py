@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
 
 from model_dofns.exceptions import RecordError
 from model_dofns.fast_accept import (
@@ -48,12 +48,9 @@ class RecordSchema:
         self.record_class = record_class
         fields = record_class.model_fields
         self.names = tuple(fields)
-        self.input_names = frozenset(self.names) | {
-            alias
-            for field in fields.values()
-            for alias in (field.alias, field.validation_alias)
-            if isinstance(alias, str)
-        }
+        self.input_names = frozenset(self.names).union(
+            *(_keys(alias) for f in fields.values() for alias in (f.alias, f.validation_alias))
+        )
         self.nullable = {name: _is_nullable(field.annotation) for name, field in fields.items()}
         self._python_types = {name: _plain_type(f.annotation) for name, f in fields.items()}
         self.no_arrow_schema: str | None = None
@@ -125,7 +122,8 @@ class RecordSchema:
             return self.record_class.model_validate(record, by_name=by_name or None)
         except ValidationError as error:
             raise RecordError("ValidationError", _described(error)) from error
-        except Exception as error:  # a validator of the author's own: its error is the verdict
+        # A validator of the author's own may raise anything, and that is its verdict.
+        except (Exception, SystemExit) as error:
             raise RecordError(type(error).__name__, str(error)) from error
 
     def values(self, instance: BaseModel) -> tuple[Any, ...]:
@@ -150,6 +148,14 @@ class RecordSchema:
             ],
             schema=self.arrow_schema,
         )
+
+
+def _keys(alias: str | AliasPath | AliasChoices | None) -> set[str]:
+    """The keys of a record that an alias looks at."""
+    if isinstance(alias, AliasChoices):
+        return set().union(*map(_keys, alias.choices))
+    first = alias.path[0] if isinstance(alias, AliasPath) else alias
+    return {first} if isinstance(first, str) else set()
 
 
 def _plain_type(annotation: Any) -> type | None:

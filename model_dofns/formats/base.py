@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from model_dofns.exceptions import RecordError
+from model_dofns.exceptions import RecordError, UsageError
 
 RANGE_BYTES = 64 << 20
 BLOCK_BYTES = 4 << 20
@@ -66,6 +66,9 @@ class Block:
 class Layout:
     """What a format must know of a job to read and write its records.
 
+    Raises:
+        UsageError: the name of the prediction is no plain name.
+
     Attributes:
         input_names: the keys of a record that the model's input class reads.
         whole_record: the judge is handed all of a record, not only those keys.
@@ -80,9 +83,25 @@ class Layout:
     prediction_field: str = "prediction"
     max_record_bytes: int = MAX_RECORD_BYTES
 
+    def __post_init__(self) -> None:
+        plain_name(self.prediction_field)
+
     def prediction_columns(self) -> list[str]:
         """The names of the prediction's columns, in a format that has columns."""
         return [f"{self.prediction_field}_{name}" for name in self.output_names]
+
+
+def plain_name(name: str) -> str:
+    """The name of a prediction, which must look the same in every format.
+
+    Raises:
+        UsageError: it has other characters than ASCII letters, digits and ``_``.
+    """
+    if not (name.isascii() and name.isidentifier()):
+        raise UsageError(
+            f"the prediction cannot be named {name!r}: write letters, digits and _, as in 'score'"
+        )
+    return name
 
 
 def payload_bytes(payload: Payload) -> int:
@@ -146,10 +165,13 @@ class Format(ABC):
     suffixes: ClassVar[tuple[str, ...]]
 
     def ranges(self, path: str, size: int, range_bytes: int = RANGE_BYTES) -> list[Range]:
-        """Cut a file of ``size`` bytes into ranges that can be read side by side."""
+        """Cut a file of ``size`` bytes into ranges that can be read side by side.
+
+        An empty file has one range: reading it shows whether the format may be empty.
+        """
         return [
             Range(path, start, min(start + range_bytes, size))
-            for start in range(0, size, range_bytes)
+            for start in range(0, max(size, 1), range_bytes)
         ]
 
     @abstractmethod

@@ -107,12 +107,12 @@ class JsonLines(Records):
     def source(self, row: int) -> Mapping[str, Any]:
         record = self._data[self._starts[row] : self._ends[row]]
         offset = self._position + int(self._starts[row])
+        too_long = bool(self._lengths[row] > self._layout.max_record_bytes)
+        if too_long:
+            record = record[:HEAD_BYTES].rstrip(BLANK)
         try:
-            if self._lengths[row] > self._layout.max_record_bytes:
-                # Incremental, because the end of the head may cut a character in two.
-                text = codecs.getincrementaldecoder("utf-8")().decode(record[:HEAD_BYTES])
-            else:
-                text = record.decode()
+            # The end of a head may cut a character in two.
+            text = codecs.getincrementaldecoder("utf-8")().decode(record, final=not too_long)
         except UnicodeDecodeError:
             return {"input_base64": base64.b64encode(record).decode(), "offset": offset}
         return {"input": text, "offset": offset}
@@ -147,8 +147,9 @@ class JsonLines(Records):
             # One byte is looked for much faster than three, and often is not there at all.
             if literal_[:1] in data and literal_ in data:
                 alike[self._rows_at(match.start() for match in re.finditer(pattern, data))] = False
+        # Each of these lines has one "{" at least; what is left of them all may be in one line.
         is_opening = (self._bytes == ord("{")) | (self._bytes == ord("["))
-        if np.count_nonzero(is_opening) - len(self) > MAX_NESTING:
+        if np.count_nonzero(is_opening) - np.count_nonzero(alike) >= MAX_NESTING:
             opening = np.flatnonzero(is_opening)
             rows = np.searchsorted(self._line_ends, opening)
             alike &= np.bincount(rows, minlength=len(self)) <= MAX_NESTING
@@ -331,7 +332,8 @@ _KINDS = {
     bool: "literal",
     type(None): "null",
 }
-_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
+# A string that is never closed reaches to the end, or looking for its end would take for ever.
+_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
@@ -356,11 +358,14 @@ def _json_value(text: str) -> Any:
     if text.count("{") + text.count("[") > MAX_NESTING and _nesting(text) > MAX_NESTING:
         raise RecordError("NestingTooDeep", f"more than {MAX_NESTING} levels of nesting")
     try:
-        return _decode(text)
+        try:
+            return _decode(text)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # an integer of thousands of digits
+            return _decode_any_integer(text)
     except json.JSONDecodeError as error:
         raise RecordError("InvalidJSON", f"{error.msg} at character {error.pos}") from error
-    except ValueError:  # an integer of thousands of digits
-        return _decode_any_integer(text)
 
 
 def _nesting(text: str) -> int:

@@ -25,6 +25,7 @@ def read_line_blocks(
     A line that is longer than ``max_record_bytes``, counted from its first byte that is not blank,
     is never held: a block with its head and its length stands for it.
     """
+    held_bytes = max(max_record_bytes, HEAD_BYTES)
     held, position = b"", part.start  # the beginning of a line, and where it is in the file
     long_line: _LongLine | None = None
     for piece_position, piece in _owned_pieces(file, part, block_bytes):
@@ -45,10 +46,10 @@ def read_line_blocks(
             held, position = piece[whole_lines:], piece_position + whole_lines
         else:
             held += piece
-        if len(held) > max_record_bytes:
+        if len(held) > held_bytes:
             line = held.lstrip(BLANK)
             held, position = line, position + len(held) - len(line)
-        if len(held) > max_record_bytes:
+        if len(held) > held_bytes:
             long_line = _LongLine(position, held[:HEAD_BYTES], len(held))
             held = b""
     if long_line is not None:
@@ -71,6 +72,8 @@ class _LongLine:
 
 def _owned_pieces(file: BinaryIO, part: Range, piece_bytes: int) -> Iterator[tuple[int, bytes]]:
     """The bytes of the lines that start in the range, piece by piece, each with its offset."""
+    if part.start >= part.stop:
+        return
     position = part.start
     before_first_line = position > 0
     if before_first_line:

@@ -89,11 +89,10 @@ class ParquetFormat(Format):
 
 
 def _first_byte(group: pq.RowGroupMetaData) -> int:
-    if not group.num_columns:
-        return 4  # behind the magic bytes: the first range has it
-    column = group.column(0)
-    offsets = (column.dictionary_page_offset, column.data_page_offset)
-    return int(min(offset for offset in offsets if offset))
+    """Where a row group begins; behind the magic bytes where it has nothing."""
+    columns = [group.column(0)] if group.num_columns else []
+    offsets = [o for c in columns for o in (c.dictionary_page_offset, c.data_page_offset) if o]
+    return min(offsets, default=4)
 
 
 def _block_rows(group: pq.RowGroupMetaData, block_bytes: int) -> int:
@@ -177,22 +176,23 @@ def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:
 
 def _json_form(scalar: pa.Scalar) -> Any:
     """A value as JSON can say it: bytes in base64, and what JSON has no word for as text."""
+    if not scalar.is_valid:
+        return None
+    if pa.types.is_dictionary(scalar.type):
+        return _json_form(scalar.value)
+    if pa.types.is_struct(scalar.type):
+        return {name: _json_form(scalar[i]) for i, name in enumerate(scalar.type.names)}
+    if pa.types.is_nested(scalar.type):
+        return [_json_form(item) for item in scalar.values]
     try:
-        return _plain(scalar.as_py())
-    except (ValueError, OverflowError, pa.ArrowException):  # what Python cannot hold
-        return ascii(scalar)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        value = scalar.as_py()
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
+    except (ValueError, OverflowError):  # a day or a time that Python cannot hold
+        return scalar.cast(pa.string()).as_py()
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
+    if isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return str(value)
 
