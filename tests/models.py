@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field
 
 from model_dofns import MLModel
 
@@ -223,6 +223,8 @@ class BoundRecordModel(BoundModel):
 def _no_devil(n: int) -> int:
     if n == 666:
         raise ValueError("no devils")
+    if n == 999:
+        sys.exit("no policemen")
     return n
 
 
@@ -238,6 +240,20 @@ class JudgedInput(BaseModel):
 
 class JudgedModel(PlainModel):
     input_schema = JudgedInput
+
+
+class AliasedInput(BaseModel):
+    x: float = Field(alias="X")
+    n: int = Field(validation_alias=AliasChoices("number", "count"))
+    colour: Literal["red", "green", "blue"] = Field(validation_alias=AliasPath("colours", 0))
+    name: str
+    weight: float | None = None
+
+
+class AliasedModel(PlainModel):
+    """Reads keys of other names than its fields'."""
+
+    input_schema = AliasedInput
 
 
 class DefaultsInput(BaseModel):

@@ -85,19 +85,8 @@ FLOATS = [
 ]
 TEXTS = [
     *("", "a", "b", "A", "a ", " a", "ab", "abc", "1", "1.0", "-0", "nan", "true", "null", "None"),
-    *(
-        "é",
-        "e\u0301",
-        "🦀",
-        "🦀🦀",
-        "👩‍🔬",
-        "\0",
-        "a\0",
-        "\ufeff",
-        "\u2028",
-        "\U0010ffff",
-        "x" * 5_000,
-    ),
+    *("é", "e\u0301", "🦀", "🦀🦀", "👩‍🔬", "\U0010ffff", "\0", "a\0", "\ufeff", "\u2028"),
+    "x" * 5_000,
 ]
 POOLS: dict[type, list[Any]] = {float: FLOATS, int: INTEGERS, str: TEXTS, bool: [True, False]}
 
@@ -128,11 +117,12 @@ ALL_TYPES = [*INTEGER_TYPES, *FLOAT_TYPES, *TEXT_TYPES, *OTHER_TYPES]
 
 
 class Kind(NamedTuple):
-    """A type of field, and the values that are of interest for it."""
+    """A type of field, with constraints, and the values that are of interest for it."""
 
     plain: type
     annotation: Any
     values: list[Any]
+    constraints: dict[str, Any] = {}  # noqa: RUF012  # nobody changes it
 
 
 class Case(NamedTuple):
@@ -142,31 +132,31 @@ class Case(NamedTuple):
 
 @st.composite
 def numbers(draw: st.DrawFn, plain: type, bounds: list[Any]) -> Kind:
-    drawn = draw(
-        st.dictionaries(st.sampled_from(["ge", "gt", "le", "lt"]), st.sampled_from(bounds))
-    )
+    keys = draw(st.sampled_from([[], ["ge"], ["gt"], ["le"], ["lt"], ["ge", "lt"], ["gt", "le"]]))
+    constraints: dict[str, Any] = {key: draw(st.sampled_from(bounds)) for key in keys}
     near: list[Any] = []
-    for bound in drawn.values():
+    for bound in constraints.values():
         near += [math.nextafter(bound, -math.inf), float(bound), math.nextafter(bound, math.inf)]
         near += [bound - 1, bound, bound + 1] if isinstance(bound, int) else []
-    finite = draw(st.sampled_from([{}, {"allow_inf_nan": False}])) if plain is float else {}
-    return Kind(plain, Annotated[plain, Field(**drawn, **finite)], near)
+    if plain is float and draw(st.booleans()):
+        constraints["allow_inf_nan"] = False
+    return Kind(plain, plain, near, constraints)
 
 
 @st.composite
 def texts(draw: st.DrawFn) -> Kind:
-    lengths = st.none() | st.integers(0, 3) | st.sampled_from([2**31, 2**40])
+    constraints = {
+        "min_length": draw(st.sampled_from([None, 0, 1, 2, 3, 2**40])),
+        "max_length": draw(st.sampled_from([None, 0, 1, 2, 3, 2**40])),
+    }
     near = [letter * length for length in range(5) for letter in ("a", "🦀")]
-    return Kind(
-        str, Annotated[str, Field(min_length=draw(lengths), max_length=draw(lengths))], near
-    )
+    return Kind(str, str, near, constraints)
 
 
 @st.composite
 def literals(draw: st.DrawFn) -> Kind:
     plain = draw(st.sampled_from([str, int]))
-    some = st.lists(st.sampled_from(POOLS[plain]), min_size=1, max_size=4, unique=True)
-    allowed = draw(some)
+    allowed = draw(st.lists(st.sampled_from(POOLS[plain]), min_size=1, max_size=4, unique=True))
     return Kind(plain, Literal[tuple(allowed)], allowed)
 
 
@@ -201,9 +191,10 @@ def values_in(arrow_type: pa.DataType, of_interest: list[Any]) -> list[Any]:
     if arrow_type in OTHER_TYPES:
         return OTHER_TYPES[arrow_type]
     if pa.types.is_integer(arrow_type):
-        limits = np.iinfo(arrow_type.to_pandas_dtype())
+        signed = pa.types.is_signed_integer(arrow_type)
+        least, bits = (-(2 ** (arrow_type.bit_width - 1)) if signed else 0), arrow_type.bit_width
         values = [v for v in [*INTEGERS, *of_interest * 3] if isinstance(v, int)]
-        return [v for v in values if limits.min <= v <= limits.max]
+        return [v for v in values if least <= v < least + 2**bits]
     plain, pool = (float, FLOATS) if arrow_type in FLOAT_TYPES else (str, TEXTS)
     fitting = [v for v in of_interest if isinstance(v, plain)]
     return [*pool, *fitting * 3]
@@ -216,7 +207,10 @@ def cases(draw: st.DrawFn) -> Case:
     fields, columns = {}, []
     for i in range(draw(st.sampled_from([1, 1, 2, 3]))):
         kind = draw(KINDS)
-        annotation = kind.annotation | None if draw(st.booleans()) else kind.annotation
+        constraints = Field(**kind.constraints)
+        within = Annotated[kind.annotation, constraints]
+        outside = Annotated[kind.annotation | None, constraints]
+        annotation = draw(st.sampled_from([within, within, within | None, outside]))
         fields[f"field_{i}"] = (annotation, draw(defaults(kind)))
         fits = draw(st.integers(0, 9)) > 0
         arrow_type = draw(st.sampled_from(FITTING_TYPES[kind.plain] if fits else ALL_TYPES))
@@ -273,7 +267,7 @@ def exactly(values: tuple[Any, ...]) -> list[tuple[type, str]]:
 unhurried = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@settings(unhurried, max_examples=800)
+@settings(unhurried, max_examples=500)
 @given(cases())
 def test_the_fast_accept_never_disagrees_with_the_judge(case: Case) -> None:
     for what in hold_the_fast_accept_against_the_judge(case):
@@ -342,7 +336,6 @@ NAN, INF = math.nan, math.inf
         (TextEnum, ..., pa.array(["🦀", "CRAB"]).dictionary_encode(), [1, 0]),
         (NewTextEnum, ..., pa.array(["a", "A"], pa.large_string()), [1, 0]),
         (PlainEnum, ..., pa.array(["b", "B"], pa.string_view()), [1, 0]),
-        (MissingEnum, ..., pa.array(["a", "A"]), [1, 0]),
         (PlainNumberEnum, ..., pa.array([1, 2**53, 2**53 + 1]), [1, 0, 1]),
         # A null is taken where it and a missing key are both None, and nowhere else.
         (float | None, None, pa.array([1.0, None]), [1, 1]),
@@ -397,7 +390,6 @@ def test_a_column_of_a_type_that_only_the_judge_can_judge_is_left_to_it(
     assert schema.accept(one_column(column)) is None
 
 
-@pytest.mark.xfail(strict=True, reason="cast raises ArrowNotImplementedError, no ArrowInvalid")
 def test_a_column_that_arrow_cannot_cast_is_left_to_the_judge() -> None:
     views = pa.DictionaryArray.from_arrays(pa.array([0]), pa.array(["a"], pa.string_view()))
     assert RecordSchema(one_field(str)).accept(one_column(views)) is None
@@ -447,7 +439,6 @@ PLAIN = {
     "str Enum": one_field(TextEnum),
     "StrEnum": one_field(NewTextEnum),
     "Enum of text": one_field(PlainEnum),
-    "Enum with _missing_": one_field(MissingEnum),
     "Enum of integers": one_field(PlainNumberEnum),
     "default": one_field(float, 1.0),
     "default_factory": one_field(float, Field(default_factory=lambda: 1.0)),
@@ -743,6 +734,11 @@ def test_fields_may_go_by_their_names_where_the_caller_says_so() -> None:
     assert schema.values(schema.judge(record, by_name=True)) == (1.0, "a", 5)
 
 
+def test_fields_may_go_by_their_names_where_the_class_says_so() -> None:
+    schema = RecordSchema(one_field(float, Field(alias="other"), populate_by_name=True))
+    assert schema.values(schema.judge({"field": 1})) == (1.0,)
+
+
 def test_a_validator_of_the_record_as_a_whole_is_named_as_such() -> None:
     def refuse(record: Any) -> Any:
         raise ValueError("petals longer than sepals")
@@ -764,10 +760,7 @@ def raising(error: BaseException) -> RecordSchema:
         RuntimeError("the table is locked"),
         KeyError("the table is locked"),
         RecursionError("the table is locked"),
-        pytest.param(
-            SystemExit("the table is locked"),
-            marks=pytest.mark.xfail(strict=True, raises=SystemExit, reason="it ends the worker"),
-        ),
+        SystemExit("the table is locked"),
     ],
 )
 def test_an_error_of_the_authors_own_validator_is_the_verdict(error: BaseException) -> None:
@@ -921,9 +914,6 @@ def test_the_columns_have_the_order_of_the_fields() -> None:
     assert schema.arrow_schema.names == ["b", "a", "c"]
 
 
-unread = pytest.mark.xfail(strict=True, reason="AliasChoices and AliasPath are not looked into")
-
-
 @pytest.mark.parametrize(
     ("field", "read"),
     [
@@ -931,14 +921,11 @@ unread = pytest.mark.xfail(strict=True, reason="AliasChoices and AliasPath are n
         (Field(alias="other"), {"other"}),
         (Field(validation_alias="other"), {"other"}),
         (Field(alias="out", validation_alias="other"), {"other"}),
-        pytest.param(
-            Field(validation_alias=pydantic.AliasChoices("x", "y")), {"x", "y"}, marks=unread
-        ),
-        pytest.param(Field(validation_alias=pydantic.AliasPath("x", 0)), {"x"}, marks=unread),
-        pytest.param(
+        (Field(validation_alias=pydantic.AliasChoices("x", "y")), {"x", "y"}),
+        (Field(validation_alias=pydantic.AliasPath("x", 0)), {"x"}),
+        (
             Field(validation_alias=pydantic.AliasChoices("x", pydantic.AliasPath("y", 0))),
-            *({"x", "y"},),
-            marks=unread,
+            {"x", "y"},
         ),
     ],
 )

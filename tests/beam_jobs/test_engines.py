@@ -1,0 +1,91 @@
+"""The same job on every local engine, and the same results as without one."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from job_runs import (
+    DATA_FORMATS,
+    EVERY_STAGE,
+    Score,
+    assert_whole,
+    read_result,
+    scored_directly,
+    start_apart,
+    wait_for,
+)
+
+from model_dofns.formats.base import Format
+
+PRISM = os.environ.get("PRISM") or shutil.which("prism") or str(Path.home() / "go/bin/prism")
+TWO_WORKERS = ("--direct_num_workers", "2", "--direct_running_mode")
+
+ENGINES = {
+    "one process": (),
+    "two threads": (*TWO_WORKERS, "multi_threading"),
+    "two processes": (*TWO_WORKERS, "multi_processing"),
+    "DirectRunner": ("--runner", "DirectRunner"),
+    "Prism": ("--runner", "PrismRunner", "--prism_location", PRISM),
+}
+# They start a server, which stays until the process ends.
+APART = {"DirectRunner", "Prism"}
+
+
+@pytest.mark.parametrize("format_name", DATA_FORMATS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_job_equals_direct_scoring(
+    engine: str, format_name: str, data: Path, tmp_path: Path, score: Score
+) -> None:
+    if engine == "Prism" and not os.access(PRISM, os.X_OK):
+        pytest.skip(f"no Prism binary: not in $PRISM, not on the PATH, and not at {PRISM}")
+    pids, out = tmp_path / "pids", tmp_path / "out"
+    pids.mkdir()
+    models_file = tmp_path / "models.yaml"
+    configuration = f"configuration: {{pids: {pids}}}"
+    models_file.write_text(f"models: {{noted: {{class: {EVERY_STAGE!r}, {configuration}}}}}")
+
+    arguments = (
+        *("--models", models_file, "--model", "noted", "--max_errors", "50%"),
+        *("--input", data / format_name, "--output", out, *ENGINES[engine]),
+    )
+
+    ended = wait_for(start_apart(*arguments)) if engine in APART else score(*arguments)
+
+    assert ended.exit_code == 0, ended.err
+    manifest = assert_whole(out)
+    assert len(manifest.inputs) == 4
+    expected = scored_directly(data / format_name, format_name)
+    assert {"predict", "output"} < manifest.records["rejected"].keys()
+    assert read_result(out) == expected
+    if engine in ("two threads", "two processes"):
+        assert len(manifest.outputs) >= 2
+    if engine == "two processes":
+        assert len(list(pids.iterdir())) == 3  # the launcher, who tries the model, and two workers
+
+
+@pytest.mark.parametrize("format_name", DATA_FORMATS)
+@pytest.mark.parametrize("range_bytes", [90, 400])
+def test_cutting_files_into_ranges_changes_nothing(
+    format_name: str,
+    range_bytes: int,
+    data: Path,
+    tmp_path: Path,
+    score: Score,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ranges = functools.partialmethod(Format.ranges, range_bytes=range_bytes)
+    monkeypatch.setattr(Format, "ranges", ranges)
+    out = tmp_path / "out"
+
+    ended = score(
+        *("--model", EVERY_STAGE, "--input", data / format_name, "--output", out),
+        *("--max_errors", "50%", *ENGINES["two threads"]),
+    )
+
+    assert ended.exit_code == 0
+    assert_whole(out)
+    assert read_result(out) == scored_directly(data / format_name, format_name)

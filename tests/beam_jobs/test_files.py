@@ -1,0 +1,143 @@
+"""Which files are read: by name, by glob and by folder."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.files import (
+    ReadBlocks,
+    absolute,
+    cut_into_ranges,
+    match_input,
+    open_file,
+    settle_format,
+)
+from model_dofns.exceptions import InputError, UnreadableFileError, UsageError
+from model_dofns.manifest import InputFile
+
+FILES = ("a.jsonl", "b.jsonl", "c [1].jsonl", "é/d.jsonl", "é/deep/e.jsonl", "[x]/f.jsonl")
+HIDDEN = (".g.jsonl", "_job.json", "_rejects/h.jsonl", "é/.i/j.jsonl")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a folder ``in`` of files; each is as long as its name."""
+    for name in (*FILES, *HIDDEN):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (tmp_path / "in" / "nothing").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def found(here: Path, *patterns: str) -> list[str]:
+    files = match_input(patterns)
+    for file in files:
+        assert (file.records, file.error) == (0, None)
+        assert file.bytes == Path(file.path).stat().st_size
+    return [str(Path(file.path).relative_to(here / "in")) for file in files]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("in", FILES),
+        ("in/", FILES),
+        ("./in/../in", FILES),
+        ("i?", FILES),
+        ("in/**", FILES),
+        ("in/é", ("é/d.jsonl", "é/deep/e.jsonl")),
+        ("in/[x]", ("[x]/f.jsonl",)),
+        ("in/[x]/f.jsonl", ("[x]/f.jsonl",)),
+        ("in/c [1].jsonl", ("c [1].jsonl",)),
+        ("in/a.jsonl", ("a.jsonl",)),
+        ("in/?.jsonl", ("a.jsonl", "b.jsonl")),
+        ("in/[ab].jsonl", ("a.jsonl", "b.jsonl")),
+        ("in/*.jsonl", ("a.jsonl", "b.jsonl", "c [1].jsonl")),
+        ("in/é/**.jsonl", ("é/d.jsonl", "é/deep/e.jsonl")),
+        ("*/a.jsonl", ("a.jsonl",)),
+        ("in/_rejects", ("_rejects/h.jsonl",)),
+        ("in/.g.jsonl", (".g.jsonl",)),
+    ],
+)
+def test_a_pattern_finds_its_files(pattern: str, names: tuple[str, ...], here: Path) -> None:
+    assert found(here, pattern) == sorted(names)
+    assert found(here, str(here / pattern)) == sorted(names)
+
+
+def test_a_glob_finds_the_files_beside_folders(here: Path) -> None:
+    assert set(found(here, "in/*")) >= {"a.jsonl", "b.jsonl", "c [1].jsonl"}
+
+
+def test_a_file_is_found_once_and_all_are_sorted(here: Path) -> None:
+    patterns = ("in/b.jsonl", "in/é", "in/?.jsonl", "./in/../in/b.jsonl", str(here / "in/b.jsonl"))
+    assert found(here, *patterns) == ["a.jsonl", "b.jsonl", "é/d.jsonl", "é/deep/e.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["none", "in/none.jsonl", "in/*.parquet", "in/nothing", "none*"]
+)
+def test_a_pattern_without_files_is_an_error_though_others_have_some(
+    pattern: str, here: Path
+) -> None:
+    with pytest.raises(InputError, match="names no file") as error:
+        match_input(["in", pattern])
+    assert repr(pattern) in str(error.value)
+    assert str(here / pattern) in str(error.value)
+
+
+def test_paths_are_made_absolute_and_urls_left_alone(here: Path) -> None:
+    assert absolute("a/../b") == str(here / "b")
+    assert absolute("b/") == f"{here}/b/"
+    assert absolute("gs://bucket/a/../b") == "gs://bucket/a/../b"
+
+
+# --- their format ---
+
+
+@pytest.mark.parametrize(
+    ("paths", "format_name"),
+    [
+        (("a.jsonl", "b.ndjson", "c.JSONL"), "jsonl"),
+        (("a.parquet", "b.pq"), "parquet"),
+    ],
+)
+def test_suffixes_say_the_format(paths: tuple[str, ...], format_name: str) -> None:
+    assert settle_format([InputFile(path, 1) for path in paths], None) == format_name
+
+
+def test_the_format_asked_for_counts_more_than_suffixes() -> None:
+    files = [InputFile("a.parquet", 1), InputFile("b.txt", 1)]
+    assert settle_format(files, "jsonl") == "jsonl"
+
+
+def test_several_formats_and_unknown_ones_are_refused() -> None:
+    jsonl, parquet, csv = (InputFile(f"a.{name}", 1) for name in ("jsonl", "parquet", "csv"))
+    with pytest.raises(UsageError, match=r"jsonl: a\.jsonl; parquet: a\.parquet"):
+        settle_format([jsonl, parquet], None)
+    with pytest.raises(InputError, match=r"a\.csv .* \.jsonl, \.ndjson, \.parquet, \.pq"):
+        settle_format([jsonl, csv], None)
+
+
+# --- reading them ---
+
+
+def test_a_file_is_opened_as_it_is_whatever_its_suffix(tmp_path: Path) -> None:
+    packed = tmp_path / "a.jsonl.gz"
+    packed.write_bytes(gzip.compress(b"{}"))
+    with open_file(str(packed)) as file:
+        assert file.read() == packed.read_bytes()
+
+
+def test_a_file_that_has_changed_is_noticed(here: Path) -> None:
+    path = here / "in" / "a.jsonl"
+    (part,) = cut_into_ranges(InputFile(str(path), path.stat().st_size), "jsonl")
+    reading = ReadBlocks("jsonl", 1 << 20, skip_bad_files=False)
+    assert [block.data for block in reading.process(part)] == [b"a.jsonl"]
+    path.write_text("more than that")
+    with pytest.raises(UnreadableFileError, match=r"had 7 bytes .* has 14 now"):
+        list(reading.process(part))

@@ -1,0 +1,294 @@
+"""Scoring, as slow and as obvious as it can be written: what the library is held against.
+
+It knows nothing of blocks, columns and batches: one record after the other is decoded by ``json``,
+validated by pydantic, handed to ``predict``, and its prediction joined to its text.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from model_dofns import MLModel, ModelSpec, Reject
+from model_dofns.formats import FORMATS
+from model_dofns.formats.base import Block, Range
+
+BLANK = b" \t\r"
+BOM = b"\xef\xbb\xbf"
+HEAD_BYTES = 1024
+MAX_NESTING = 200
+MANY = 1 << 24
+
+
+class Refused(Exception):  # noqa: N818  # a verdict
+    """The record is no good: stage, error and message."""
+
+
+@dataclass
+class Expected:
+    """What must become of a file.
+
+    Attributes:
+        scored: each good record and the values of its prediction; the record is the text before
+            the prediction, or the number of the row.
+        rejects: of the others, in the order of the file.
+    """
+
+    scored: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def blocks_of(
+    format_name: str,
+    data: bytes,
+    *,
+    cuts: Iterable[int] = (),
+    path: str = "file",
+    **sizes: int,
+) -> Iterator[Block]:
+    """The blocks of a file that is cut into ranges at the offsets ``cuts``."""
+    edges = sorted({0, len(data), *cuts})
+    for start, stop in pairwise(edges):
+        yield from FORMATS[format_name].read_blocks(
+            io.BytesIO(data), Range(path, start, stop), **sizes
+        )
+
+
+def score_lines(
+    data: bytes, spec: ModelSpec, *, max_record_bytes: int = MANY, path: str = "file"
+) -> Expected:
+    """What must become of a file of JSON lines."""
+    model, expected = spec.load(), Expected()
+    offset = len(BOM) if data.startswith(BOM) else 0
+    for line in data[offset:].split(b"\n"):
+        begun, record = line.lstrip(BLANK), line.strip(BLANK)
+        try:
+            if record:
+                values = decoded_line(record, len(begun), max_record_bytes)
+                prediction = predicted(model, values)
+                comma = b"" if record[:-1].strip(BLANK) == b"{" else b","
+                expected.scored.append((record[:-1] + comma + b'"prediction":', prediction))
+        except Refused as verdict:
+            too_long = len(begun) > max_record_bytes
+            shown = begun[:HEAD_BYTES].rstrip(BLANK) if too_long else record
+            source = {**shown_text(shown, too_long), "offset": offset + len(line) - len(begun)}
+            expected.rejects.append(_reject(verdict, source, "jsonl", path, model))
+        offset += len(line) + 1
+    return expected
+
+
+def decoded_line(record: bytes, length: int, max_record_bytes: int) -> dict[str, Any]:
+    """The one object of a line."""
+    if length > max_record_bytes:
+        message = f"the line is {length} bytes long, and the limit is {max_record_bytes}"
+        raise Refused("decode", "RecordTooLong", f"{message} (--max_record_bytes)")
+    try:
+        text = record.decode()
+    except UnicodeDecodeError as error:
+        raise Refused("decode", "InvalidUTF8", f"{error.reason} at byte {error.start}") from error
+    if nesting(text) > MAX_NESTING:
+        raise Refused("decode", "NestingTooDeep", "more than 200 levels of nesting")
+    decoder = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer)
+    try:
+        values = decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise Refused("decode", "InvalidJSON", f"{error.msg} at character {error.pos}") from error
+    if not isinstance(values, dict):
+        kinds = {list: "array", str: "string", bool: "literal", type(None): "null"}
+        kind = kinds.get(type(values), "number")
+        raise Refused("decode", "NotAnObject", f"a JSON {kind}, and no object")
+    if "prediction" in values:
+        message = "the record has a field 'prediction' already: name the prediction otherwise with"
+        raise Refused("decode", "NameClash", f"{message} --prediction_field")
+    for name in ("colour", "n", "name", "weight", "x"):
+        if has_infinity(values.get(name)):
+            raise Refused("decode", "NumberOutOfRange", f"{name}: a number no double can hold")
+    return values
+
+
+def score_rows(table: pa.Table, spec: ModelSpec, *, path: str = "file") -> Expected:
+    """What must become of a Parquet file that holds a table."""
+    model, expected = spec.load(), Expected()
+    wanted = [name for name in table.column_names if name in model.input_schema.model_fields]
+    clashes = {f"prediction_{name}" for name in model.output_schema.model_fields}
+    clashes &= set(table.column_names)
+    for row in range(table.num_rows):
+        try:
+            if clashes:
+                message = f"the file has columns named {', '.join(sorted(clashes))} already: name"
+                message += " the prediction otherwise with --prediction_field"
+                raise Refused("decode", "NameClash", message)
+            values = {name: _cell(table.column(name)[row]) for name in wanted}
+            expected.scored.append((row, predicted(model, values)))
+        except Refused as verdict:
+            source = {"input": _shown_row(table.slice(row, 1)), "row": row}
+            expected.rejects.append(_reject(verdict, source, "parquet", path, model))
+    return expected
+
+
+def predicted(model: MLModel, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The prediction for one record, as it is to be written."""
+    try:
+        instance = model.input_schema.model_validate(record)
+    except ValidationError as error:
+        raise Refused("validate", "ValidationError", _described(error)) from error
+    if getattr(model, "predict_batch", None) is not None:
+        for name, value in instance:
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                message = f"{name}: {value} does not fit 64 bits"
+                raise Refused("validate", "IntegerOutOfRange", message)
+            if has_lone_surrogate(value):
+                message = f"{name}: {value!r} has a lone surrogate"
+                raise Refused("validate", "InvalidUTF8", message)
+    try:
+        prediction = model.predict(instance).model_dump()
+    except (Exception, SystemExit) as error:
+        raise Refused("predict", type(error).__name__, str(error)) from error
+    if has_lone_surrogate(prediction["label"]):
+        message = f"label: {prediction['label']!r} has a lone surrogate"
+        raise Refused("output", "UnfitOutput", message)
+    if prediction["ratio"] is not None and not math.isfinite(prediction["ratio"]):
+        prediction["ratio"] = None
+    if not math.isfinite(prediction["score"]):
+        raise Refused("output", "NotFinite", f"score: {prediction['score']} is not finite")
+    try:
+        model.output_schema.model_validate(prediction)
+    except ValidationError as error:
+        raise Refused("output", "ValidationError", _described(error)) from error
+    return prediction
+
+
+def nesting(text: str) -> int:
+    """How deep the arrays and objects of a JSON text go."""
+    depth = deepest = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        else:
+            depth += (character in "[{") - (character in "]}")
+            deepest = max(deepest, depth)
+    return deepest
+
+
+def has_lone_surrogate(value: Any) -> bool:
+    return isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def has_infinity(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(has_infinity(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_infinity(item) for item in value)
+    return isinstance(value, float) and math.isinf(value)
+
+
+def shown_text(record: bytes, cut: bool) -> dict[str, str]:
+    """How a reject shows a record; ``cut`` where its end may be half a character."""
+    for missing in range(4 if cut else 1):
+        try:
+            return {"input": record[: len(record) - missing].decode()}
+        except UnicodeDecodeError as error:
+            if error.reason != "unexpected end of data":
+                break
+    return {"input_base64": base64.b64encode(record).decode()}
+
+
+def assert_same_prediction(actual: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Floats within 1e-9, all else to the letter, types and order of the keys included."""
+    assert list(actual) == list(expected)
+    for name, value in expected.items():
+        assert type(actual[name]) is type(value), name
+        if isinstance(value, float):
+            assert math.isclose(actual[name], value, rel_tol=1e-9), name
+        else:
+            assert actual[name] == value, name
+
+
+def assert_same_lines(actual: bytes, expected: Expected) -> None:
+    """The records' own bytes, and the same predictions in them."""
+    lines = actual.split(b"\n")
+    assert lines.pop() == b""
+    for line, (record, prediction) in zip(lines, expected.scored, strict=True):
+        assert line.startswith(record)
+        assert line.endswith(b"}")
+        assert_same_prediction(json.loads(line[len(record) : -1]), prediction)
+
+
+def assert_same_rows(actual: pa.Table | None, table: pa.Table, expected: Expected) -> None:
+    """The columns as they came, and the same predictions beside them."""
+    if not expected.scored:
+        assert actual is None
+        return
+    assert actual is not None
+    came = table.take([row for row, _ in expected.scored])
+    added = ["prediction_label", "prediction_score", "prediction_ratio"]
+    assert actual.column_names == [*came.column_names, *added]
+    kept = actual.select(range(came.num_columns))
+    assert kept.schema.equals(came.schema, check_metadata=True)
+    for kept_column, came_column in zip(kept.columns, came.columns, strict=True):
+        if not kept_column.equals(came_column):  # as where there is a NaN
+            assert str(kept_column.to_pylist()) == str(came_column.to_pylist())
+    rows = actual.select(added).to_pylist()
+    for values, (_, prediction) in zip(rows, expected.scored, strict=True):
+        assert_same_prediction(
+            {name.removeprefix("prediction_"): value for name, value in values.items()}, prediction
+        )
+
+
+def _reject(
+    verdict: Refused, source: dict[str, Any], format_name: str, path: str, model: MLModel
+) -> Reject:
+    stage, error, message = verdict.args
+    name, version = model.qualified_name, model.version
+    return Reject(stage, error, message, source, format_name, path, name, version)
+
+
+def _described(error: ValidationError) -> str:
+    details = error.errors()
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details)
+
+
+def _no_constant(constant: str) -> None:
+    raise Refused("decode", "InvalidJSON", f"{constant} is no JSON value (RFC 8259)")
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 4_300 else float(digits)
+
+
+def _cell(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError as error:
+        raise Refused("decode", "InvalidUTF8", error.reason) from error
+
+
+def _shown_row(row: pa.Table) -> str:
+    try:
+        return json.dumps(_plain(row.to_pylist()[0]), ensure_ascii=False)
+    except (ValueError, OverflowError):
+        return "a value that Python cannot hold"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    keeps = value is None or isinstance(value, (bool, int, str))
+    return value if keeps or (isinstance(value, float) and math.isfinite(value)) else str(value)

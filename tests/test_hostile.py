@@ -1,0 +1,74 @@
+"""Hostile input: a bad record is a reject that says where and why, and takes no good one down."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hostile import CASES, Case, id_of
+from obvious import assert_same_lines, assert_same_rows, score_lines, score_rows
+
+from model_dofns import ModelSpec, ScoredBlock, Scorer
+from model_dofns.exceptions import UnreadableFileError
+from model_dofns.formats import format_of
+
+
+def scored(path: Path, case: Case, ranges: int) -> Iterator[ScoredBlock]:
+    """Score a file as a job does."""
+    scorer = Scorer(ModelSpec(case.model), max_record_bytes=case.max_record_bytes)
+    format_ = format_of(str(path))
+    assert format_ is not None
+    size = path.stat().st_size
+    for part in format_.ranges(str(path), size, size // ranges + 1):
+        with path.open("rb") as file:
+            for block in format_.read_blocks(file, part, max_record_bytes=case.max_record_bytes):
+                yield scorer.score(block)
+
+
+@pytest.mark.parametrize("ranges", [1, 7])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.format}: {case.name}")
+def test_good_records_are_scored_as_alone_and_bad_ones_are_rejects(
+    case: Case, ranges: int, tmp_path: Path
+) -> None:
+    path = case.write(tmp_path)
+    if case.unreadable:
+        with pytest.raises(UnreadableFileError, match=path.name):
+            list(scored(path, case, ranges))
+        return
+    blocks = list(scored(path, case, ranges))
+    rejects = [reject for block in blocks for reject in block.rejects]
+    where = "offset" if case.format == "jsonl" else "row"
+    assert [(one.source[where], one.stage, one.error) for one in rejects] == list(case.rejects)
+    assert all(reject.file == str(path) and reject.message for reject in rejects)
+    assert all(json.loads(reject.to_json()) for reject in rejects)
+    assert sum(block.records_scored for block in blocks) == len(case.scored)
+    assert sum(block.records_read for block in blocks) == len(case.scored) + len(case.rejects)
+    payloads = [block.predictions for block in blocks if block.predictions is not None]
+    hold_against_the_obvious(case, payloads)
+
+
+def hold_against_the_obvious(case: Case, payloads: list[Any]) -> None:
+    """The ids that the table expects, and each record as it came with its prediction alone."""
+    spec = ModelSpec(case.model)
+    if case.format == "jsonl":
+        written = b"".join(map(bytes, map(memoryview, payloads)))
+        ids = [id_of(line) for line in written.split(b"\n")[:-1]]
+        expected = score_lines(case.content, spec, max_record_bytes=case.max_record_bytes)
+        assert_same_lines(written, expected)
+    else:
+        came = pq.read_table(io.BytesIO(case.content))
+        table = pa.Table.from_batches(payloads) if payloads else None
+        ids = table.column("id").to_pylist() if table is not None else []
+        assert_same_rows(table, came, score_rows(came, spec))
+    assert ids == list(case.scored)
+
+
+def test_every_case_has_a_name_of_its_own() -> None:
+    names = [(case.format, case.name) for case in CASES]
+    assert len(set(names)) == len(names)
