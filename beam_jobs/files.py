@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -17,13 +18,24 @@ from model_dofns.formats import FORMATS, format_of
 from model_dofns.formats.base import Block, Range
 from model_dofns.manifest import InputFile
 
+_GLOB_CHARACTER = re.compile(r"[*?\[]")
+
 BLOCKS: Final = "blocks"
 UNREADABLE: Final = "unreadable"
 
 
 def open_file(path: str) -> BinaryIO:
-    """Open a file for reading its bytes as they are, whatever its suffix."""
-    opened: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    """Open a file for reading its bytes as they are, whatever its suffix.
+
+    Raises:
+        UnreadableFileError: it cannot be opened.
+    """
+    try:
+        opened: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except (BeamIOError, OSError) as error:
+        raise UnreadableFileError(
+            f"{path} cannot be opened: {type(error).__name__}: {error}"
+        ) from error
     return opened
 
 
@@ -35,14 +47,18 @@ def absolute(path: str) -> str:
 def match_input(patterns: Iterable[str]) -> list[InputFile]:
     """The files that files, globs and folders name, each once, in the order of their paths.
 
-    In a folder, and in those below it, what begins with ``.`` or ``_`` is passed over.
+    In a folder, and in those below it, what begins with ``.`` or ``_`` is passed over; in a glob
+    as well, unless the glob itself names such a beginning.
 
     Raises:
         InputError: one of them names no file.
     """
     found: dict[str, InputFile] = {}
     for pattern in patterns:
-        files = _matched(absolute(pattern))
+        try:
+            files = _matched(absolute(pattern))
+        except (BeamIOError, OSError, ValueError) as error:
+            raise InputError(f"--input {pattern!r} cannot be looked up: {error}") from error
         if not files:
             raise InputError(
                 f"--input {pattern!r} names no file: looked for a file, a glob and a folder at"
@@ -53,16 +69,24 @@ def match_input(patterns: Iterable[str]) -> list[InputFile]:
 
 
 def _matched(pattern: str) -> list[InputFile]:
-    try:
-        folder = pattern.rstrip("/") + "/"
-        in_folder = _match(folder + "**")
-        if in_folder:
-            return [file for file in in_folder if not _is_hidden(file.path[len(folder) :])]
-        if FileSystems.exists(pattern):  # before the glob: a name may have brackets in it
-            return [InputFile(pattern, _size(pattern))] if not os.path.isdir(pattern) else []
-        return _match(pattern)
-    except (BeamIOError, OSError, ValueError) as error:
-        raise InputError(f"--input {pattern!r} cannot be looked up: {error}") from error
+    glob = pattern.rstrip("/")
+    first = _GLOB_CHARACTER.search(glob)
+    if first is None or FileSystems.exists(glob):  # a name may have characters of a glob in it
+        beginning, asked_for = glob, set()
+        glob = _GLOB_CHARACTER.sub("?", glob)
+    else:
+        beginning = glob[: first.start()].rpartition("/")[0]
+        asked_for = {part[0] for part in glob[len(beginning) :].split("/") if part}
+    matched = _match(glob) + _match(f"{glob}/**")  # files, and what is in folders
+    return [
+        file
+        for file in matched
+        if file.path.startswith(beginning)
+        and not any(
+            part.startswith((".", "_")) and part[0] not in asked_for
+            for part in file.path[len(beginning) :].split("/")
+        )
+    ]
 
 
 def _match(pattern: str) -> list[InputFile]:
@@ -70,15 +94,6 @@ def _match(pattern: str) -> list[InputFile]:
     return [
         InputFile(file.path, file.size_in_bytes) for file in matched if not os.path.isdir(file.path)
     ]
-
-
-def _size(path: str) -> int:
-    file_system = FileSystems.get_filesystem(path)
-    return int(file_system.size(path))
-
-
-def _is_hidden(path: str) -> bool:
-    return any(part.startswith((".", "_")) for part in path.split("/"))
 
 
 def settle_format(files: Iterable[InputFile], asked_for: str | None) -> str:

@@ -51,7 +51,7 @@ class Options:
     input_format: str | None = None
     prediction_field: str = "prediction"
     max_record_bytes: int = MAX_RECORD_BYTES
-    max_errors: MaxErrors = field(default_factory=lambda: MaxErrors(0))
+    max_errors: MaxErrors = field(default_factory=MaxErrors)
     skip_bad_files: bool = False
     overwrite: bool = False
     pipeline_args: tuple[str, ...] = ()
@@ -77,7 +77,10 @@ def parse_args(argv: Sequence[str]) -> Options:
         dashes = ours.index("--")
         ours, after_dashes = ours[:dashes], ours[dashes + 1 :]
     parser = _parser()
-    parsed, for_beam = parser.parse_known_args(ours)
+    try:
+        parsed, for_beam = parser.parse_known_args(ours)
+    except ValueError as error:  # of a file of flags: a stray quote, or it is no text
+        raise UsageError(f"a file of flags cannot be read: {error}") from error
     _refuse_unknown(parser, for_beam)
     values = vars(parsed)
     values["input"] = tuple(values["input"])
@@ -129,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--input",
         required=True,
+        type=_not_empty,
         action="append",
         metavar="PATH",
         help="a file, a glob or a folder; may be repeated",
@@ -152,26 +156,43 @@ def _parser() -> argparse.ArgumentParser:
     )
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--output", required=True, metavar="FOLDER", help="must be empty, or see --overwrite"
+        "--output",
+        required=True,
+        type=_not_empty,
+        metavar="FOLDER",
+        help="must be empty, or see --overwrite",
     )
     output.add_argument(
         "--overwrite", action="store_true", help="replace what an earlier job wrote there"
     )
     output.add_argument(
         "--prediction_field",
-        type=plain_name,
+        type=_prediction_field,
         default="prediction",
         metavar="NAME",
         help="the name of the prediction in a record (default: %(default)s)",
     )
     output.add_argument(
         "--max_errors",
-        type=MaxErrors.parse,
-        default=MaxErrors(0),
-        metavar="N|P%%",
+        type=MaxErrors,
+        default=MaxErrors(),
+        metavar="N|P%",
         help="how many rejects are still a success (default: %(default)s)",
     )
     return parser
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def _prediction_field(text: str) -> str:
+    try:
+        return plain_name(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _positive_int(text: str) -> int:

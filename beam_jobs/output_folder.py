@@ -6,6 +6,7 @@ A folder is whole if it has a ``_manifest.json``; that is written last, and remo
 from __future__ import annotations
 
 import json
+import logging
 import posixpath
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,8 @@ from model_dofns.manifest import (
     TEMPORARY_FOLDER,
     Manifest,
 )
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class OutputFolder:
@@ -56,6 +59,14 @@ class OutputFolder:
             OutputFolderError: it is not empty and ``overwrite`` is False; or nothing in it says
                 that a job of this library made it; or it cannot be written.
         """
+        try:
+            self._prepare(overwrite)
+        except (BeamIOError, OSError, ValueError) as error:  # a ValueError: no such file system
+            raise OutputFolderError(
+                f"the output folder {self.path} cannot be used: {error}"
+            ) from error
+
+    def _prepare(self, overwrite: bool) -> None:
         names = _entries(self.path)
         if names and not overwrite:
             raise OutputFolderError(
@@ -68,21 +79,11 @@ class OutputFolder:
                 f" {MANIFEST_FILE} of {LIBRARY}: --overwrite removes only what a job of ours wrote;"
                 " name another folder, or empty this one yourself"
             )
-        try:
-            if MANIFEST_FILE in names:
-                FileSystems.delete([self.manifest])  # from here on the folder is not whole
-            ours = [
-                name
-                for name in sorted(names)
-                if name.startswith("part-") or name in (REJECTS_FOLDER, TEMPORARY_FOLDER)
-            ]
-            for name in ours:
+        _delete(self.manifest)  # first: from here on the folder is not whole
+        for name in sorted(names):
+            if name.startswith("part-") or name in (REJECTS_FOLDER, TEMPORARY_FOLDER):
                 _delete(posixpath.join(self.path, name))
-            make_folder(self.path)
-        except (BeamIOError, OSError) as error:
-            raise OutputFolderError(
-                f"the output folder {self.path} cannot be used: {error}"
-            ) from error
+        make_folder(self.path)
 
     def write_job(self, facts: Mapping[str, Any]) -> None:
         """Write ``_job.json``: who is at work here.
@@ -92,24 +93,30 @@ class OutputFolder:
         """
         text = json.dumps({"library": LIBRARY, "job": self.job, **facts}, indent=2) + "\n"
         try:
-            _write(posixpath.join(self.path, JOB_FILE), text.encode())
+            self._replace(JOB_FILE, text.encode())
         except (BeamIOError, OSError) as error:
             raise OutputFolderError(
                 f"the output folder {self.path} cannot be written: {error}"
             ) from error
 
     def commit(self, manifest: Manifest) -> None:
-        """Write ``_manifest.json``, whole or not at all, and remove what was temporary."""
+        """Write ``_manifest.json``; from then on the folder is whole."""
+        self._replace(MANIFEST_FILE, manifest.to_json())
+
+    def _replace(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
         make_folder(self.temporary)
-        written = posixpath.join(self.temporary, MANIFEST_FILE)
-        _write(written, manifest.to_json())
-        if FileSystems.exists(self.manifest):  # of an earlier attempt at this very step
-            FileSystems.delete([self.manifest])
-        FileSystems.rename([written], [self.manifest])
-        self.remove_temporary()
+        written, target = posixpath.join(self.temporary, name), posixpath.join(self.path, name)
+        with FileSystems.create(written, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            file.write(content)
+        FileSystems.rename([written], [target])
 
     def remove_temporary(self) -> None:
-        _delete(posixpath.join(self.path, TEMPORARY_FOLDER))
+        """Remove what was only needed while the job ran; a job that is done is done without it."""
+        try:
+            _delete(posixpath.join(self.path, TEMPORARY_FOLDER))
+        except (BeamIOError, OSError) as error:
+            _LOGGER.warning("%s cannot be removed: %s", self.temporary, error)
 
     def read_manifest(self) -> Manifest:
         return Manifest.from_json(_read(self.manifest))
@@ -147,11 +154,6 @@ def _delete(path: str) -> None:
 def _some(names: set[str]) -> str:
     first = sorted(names)[:3]
     return ", ".join(first) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _write(path: str, content: bytes) -> None:
-    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        file.write(content)
 
 
 def _read(path: str) -> bytes:

@@ -11,6 +11,7 @@ other processes could not import it.
 from __future__ import annotations
 
 import functools
+import os
 import posixpath
 import uuid
 from collections.abc import Iterable
@@ -133,11 +134,17 @@ def _refuse_overlap(job: Job) -> None:
         raise OutputFolderError(
             f"the output folder {folder} has a character of a glob (*, ? or [) in its name"
         )
+    real_folder = _real(folder)
     for file in job.files:
-        if file.path.startswith(folder + "/"):
+        if _real(file.path).startswith(real_folder + "/"):
             raise OutputFolderError(
                 f"the input file {file.path} is in the output folder {folder}: name another folder"
             )
+
+
+def _real(path: str) -> str:
+    """A local path without links; a URL as it is."""
+    return path if "://" in path else os.path.realpath(path)
 
 
 def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
@@ -247,6 +254,7 @@ def write_manifest(
         status=DONE if allowed else TOO_MANY_ERRORS,
     )
     job.folder.commit(manifest)
+    job.folder.remove_temporary()
     return manifest.status
 
 

@@ -6,7 +6,9 @@ pipeline of one's own, :func:`run` to run it to its end.
 
 from __future__ import annotations
 
+import itertools
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +16,19 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import create_runner
 
 from beam_jobs.options import Options, parse_args
 from beam_jobs.output_folder import OutputFolder
 from beam_jobs.pipeline import Job, build, plan
-from model_dofns.exceptions import EXIT_DONE, EXIT_INTERRUPTED, ScoringError, TooManyErrorsError
+from model_dofns.exceptions import (
+    EXIT_DONE,
+    InterruptedJobError,
+    OutputFolderError,
+    ScoringError,
+    TooManyErrorsError,
+    UsageError,
+)
 from model_dofns.manifest import TOO_MANY_ERRORS, Manifest, library_version, now
 
 __all__ = ["Job", "Options", "Summary", "build", "main", "parse_args", "plan", "run"]
@@ -26,6 +36,7 @@ __all__ = ["Job", "Options", "Summary", "build", "main", "parse_args", "plan", "
 _LOGGER = logging.getLogger(__name__)
 # The runner that needs nothing but this process; Beam's DirectRunner may be one of several.
 _DEFAULT_RUNNER = "FnApiRunner"
+_WHILE_RUNNING = re.compile(r" \[while running '[^']*'\]")
 
 
 @dataclass(frozen=True)
@@ -59,13 +70,18 @@ def run(options: Options) -> Summary:
     """Run a job to its end.
 
     Raises:
+        UsageError: there is no such runner.
         DoesNotFitError: found before it started: the model, the input or the output folder.
+        InterruptedJobError: it was interrupted, and has been cancelled.
         ScoringError: it failed; the output folder is not whole.
-        KeyboardInterrupt: it was interrupted, and has been cancelled.
     """
     pipeline_options = PipelineOptions(list(options.pipeline_args))
     standard = pipeline_options.view_as(StandardOptions)
     standard.runner = standard.runner or _DEFAULT_RUNNER
+    try:
+        create_runner(standard.runner)
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"--runner {standard.runner}: {error}") from error
     job = plan(options, standard.runner)
     folder = job.folder
     folder.prepare(overwrite=options.overwrite)
@@ -76,17 +92,12 @@ def run(options: Options) -> Summary:
         build(pipeline, job)
         _wait(pipeline.run())
         return Summary(folder.path, folder.read_manifest())
-    except KeyboardInterrupt:
-        _mark(folder, {**facts, "status": "interrupted", "ended": now()})
-        raise
-    except Exception as error:  # whatever a runner raises
-        _LOGGER.debug("The job failed.", exc_info=True)
-        cause = _last_line(error)
-        _mark(folder, {**facts, "status": "failed", "ended": now(), "error": cause})
-        raise ScoringError(
-            f"the job failed: {cause}\nThe output folder {folder.path} is not whole: it has no"
-            " _manifest.json. Mend the cause and run the same command with --overwrite."
-        ) from error
+    except (Exception, KeyboardInterrupt) as error:
+        _LOGGER.debug("The job ended early.", exc_info=True)
+        failure = _failure(error, folder.path)
+        status = "interrupted" if isinstance(failure, InterruptedJobError) else "failed"
+        _tidy_up(folder, {**facts, "status": status, "ended": now(), "error": cause_of(error)})
+        raise failure from error
 
 
 def _wait(result: Any) -> None:
@@ -94,25 +105,47 @@ def _wait(result: Any) -> None:
     try:
         state = result.wait_until_finish()
     except KeyboardInterrupt:
-        result.cancel()
+        try:
+            result.cancel()
+        except Exception as error:  # noqa: BLE001  # a client may have closed its channel by now
+            _LOGGER.warning("The job may still be running; cancelling it failed: %s", error)
         raise
     if state != "DONE":
         raise ScoringError(f"the runner ended the job in the state {state}")
 
 
-def _mark(folder: OutputFolder, facts: dict[str, Any]) -> None:
-    """Say in ``_job.json`` how the job ended, and remove its temporary files, where that works."""
+def _failure(error: BaseException, folder: str) -> ScoringError:
+    """What to tell the user: the cause, and the way out."""
+    way_out = (
+        f"The output folder {folder} is not whole: it has no _manifest.json. Mend the cause and"
+        " run the same command with --overwrite."
+    )
+    cause = cause_of(error)
+    # Beam may hand on an interrupt as an error of its own, with that name at its end.
+    if isinstance(error, KeyboardInterrupt) or cause.endswith("KeyboardInterrupt"):
+        return InterruptedJobError(f"the job was interrupted\n{way_out}")
+    return ScoringError(f"the job failed: {cause}\n{way_out}")
+
+
+def _tidy_up(folder: OutputFolder, facts: dict[str, Any]) -> None:
+    """Remove what was temporary, and say in ``_job.json`` how the job ended, where that works."""
+    folder.remove_temporary()
     try:
         folder.write_job(facts)
-        folder.remove_temporary()
-    except Exception as error:  # noqa: BLE001  # the job's own error matters more
-        _LOGGER.warning("Cannot tidy up %s: %s", folder.path, error)
+    except OutputFolderError as error:  # the job's own error matters more, and is on its way
+        _LOGGER.warning("%s", error)
+    folder.remove_temporary()
 
 
-def _last_line(error: BaseException) -> str:
-    """What went wrong: runners hand on a worker's whole traceback as the message of an error."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
+def cause_of(error: BaseException) -> str:
+    """What went wrong, without the traceback that a runner hands on as an error's message."""
+    message = _WHILE_RUNNING.sub("", str(error)).strip()
+    _, traceback, last = message.rpartition("Traceback (most recent call last):\n")
+    if not traceback:
+        return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    lines = last.splitlines()
+    frames = itertools.takewhile(lambda line: line.startswith("  "), lines)
+    return "\n".join(lines[len(list(frames)) :]).strip()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -130,9 +163,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ScoringError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: the output folder is not whole", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt:  # before the job had started
+        print("interrupted", file=sys.stderr)
+        return InterruptedJobError.exit_code
 
 
 if __name__ == "__main__":

@@ -99,14 +99,14 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
             max_record_bytes=self._max_record_bytes,
         )
         self._said_which_model = False
-        _count(counters.MODEL_LOAD_MILLISECONDS, round(self._scorer.model_load_seconds * 1_000))
 
     def process(self, element: Block) -> Iterator[ScoredRecords | TaggedOutput]:
         assert self._scorer is not None, "setup() comes first"
         scored = self._scorer.score(element)
         for name, amount in scored.counts.items():
             _count(name, amount)
-        if not self._said_which_model:
+        if not self._said_which_model:  # here, as what is counted in setup() is lost
+            _count(counters.MODEL_LOAD_MILLISECONDS, round(self._scorer.model_load_seconds * 1_000))
             yield TaggedOutput(MODELS, self._scorer.metadata)
             self._said_which_model = True
         yield TaggedOutput(RECORDS_READ, (element.path, scored.records_read))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 EXIT_DONE = 0
-EXIT_INTERRUPTED = 130
 
 
 class ScoringError(Exception):
@@ -23,6 +22,12 @@ class UsageError(ScoringError):
     """The command line makes no sense, whatever the data: exit code 2."""
 
     exit_code: ClassVar[int] = 2
+
+
+class InterruptedJobError(ScoringError):
+    """Someone interrupted the job, and it has been cancelled: exit code 130."""
+
+    exit_code: ClassVar[int] = 130
 
 
 class TooManyErrorsError(ScoringError):

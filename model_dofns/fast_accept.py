@@ -69,9 +69,10 @@ class Rule:
         """The rows whose value of this field the judge would take."""
         conditions = [_BOUNDS[key](array, bound) for key, bound in self.bounds]
         if self.min_length is not None:
-            conditions.append(pc.greater_equal(pc.utf8_length(array), self.min_length))
+            conditions.append(pc.greater_equal(pc.utf8_length(array), min(self.min_length, 2**31)))
         if self.max_length is not None:
-            conditions.append(pc.less_equal(pc.utf8_length(array), self.max_length))
+            # No text is that long, and no Arrow integer larger.
+            conditions.append(pc.less_equal(pc.utf8_length(array), min(self.max_length, 2**31)))
         if self.allowed is not None:
             conditions.append(pc.is_in(array, pa.array(self.allowed, array.type)))
         if self.finite:
@@ -99,6 +100,10 @@ def _same_values(found: pa.DataType, plain: type) -> bool:
     return text in (pa.string(), pa.large_string(), pa.string_view())
 
 
+# Methods of an instance that is valid already; a frozen class has a __hash__ from pydantic.
+_NO_PART_IN_VALIDATING = {"__hash__", "__eq__", "__repr__", "__str__"}
+
+
 class _PlainModel(BaseModel):
     """Its namespace shows what pydantic and Python themselves put into that of a class."""
 
@@ -114,7 +119,8 @@ def fast_rules(record_class: type[BaseModel]) -> dict[str, Rule]:
     """
     if record_class.__bases__ != (BaseModel,) or type(record_class) is not type(BaseModel):
         raise NotKnownError("it inherits from another class than pydantic.BaseModel")
-    overridden = set(vars(record_class)) & set(dir(BaseModel)) - set(vars(_PlainModel))
+    known = set(vars(_PlainModel)) | _NO_PART_IN_VALIDATING
+    overridden = set(vars(record_class)) & set(dir(BaseModel)) - known
     if overridden:
         raise NotKnownError(f"it overrides {', '.join(sorted(overridden))}")
     if record_class.__private_attributes__:
@@ -122,20 +128,27 @@ def fast_rules(record_class: type[BaseModel]) -> dict[str, Rule]:
     if not record_class.__pydantic_complete__:
         raise NotKnownError("its definition is not complete")
     model: Mapping[str, Any] = record_class.__pydantic_core_schema__
+    shared: dict[str, Mapping[str, Any]] = {}
+    if model["type"] == "definitions":  # where fields share an Enum
+        _only(model, "definitions", {"schema", "definitions"})
+        shared = {definition["ref"]: definition for definition in model["definitions"]}
+        model = model["schema"]
     _only(
         model,
         "model",
-        {"cls", "schema", "config"},
+        {"cls", "schema", "config", "frozen"},
         {"custom_init": False, "root_model": False},
     )
     config = model.get("config", {})
-    _only(config, None, {"title"}, {"extra_fields_behavior": ("ignore", "allow")})
+    _only(config, None, {"title", "frozen"}, {"extra_fields_behavior": ("ignore", "allow")})
     fields = model["schema"]
     _only(fields, "model-fields", {"fields", "model_name"}, {"computed_fields": []})
-    return {name: _field_rule(name, field) for name, field in fields["fields"].items()}
+    return {name: _field_rule(name, field, shared) for name, field in fields["fields"].items()}
 
 
-def _field_rule(name: str, field: Mapping[str, Any]) -> Rule:
+def _field_rule(
+    name: str, field: Mapping[str, Any], shared: Mapping[str, Mapping[str, Any]]
+) -> Rule:
     try:
         _only(field, "model-field", {"schema"})
         node = field["schema"]
@@ -149,6 +162,9 @@ def _field_rule(name: str, field: Mapping[str, Any]) -> Rule:
         if nullable:
             _only(node, "nullable", {"schema"})
             node = node["schema"]
+        if node["type"] == "definition-ref":
+            _only(node, "definition-ref", {"schema_ref"})
+            node = shared[node["schema_ref"]]
         return replace(_type_rule(node), null_is_default=nullable and default_is_none)
     except NotKnownError as reason:
         raise NotKnownError(f"the field {name!r}: {reason}") from reason

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from model_dofns.exceptions import ScoringError, UsageError
@@ -27,35 +29,29 @@ TOO_MANY_ERRORS: Final = "too_many_errors"
 
 @dataclass(frozen=True)
 class MaxErrors:
-    """How many rejects a job may have: a number, or a percentage of the records that were read."""
+    """How many rejects a job may have: ``"20"``, or a share of the records read, ``"0.5%"``.
 
-    number: float
-    percent: bool = False
+    Raises:
+        UsageError: it is neither.
+    """
 
-    @classmethod
-    def parse(cls, text: str) -> MaxErrors:
-        """``"20"`` or ``"0.5%"``.
+    text: str = "0"
 
-        Raises:
-            UsageError: it is neither.
-        """
-        percent = text.endswith("%")
-        try:
-            number = float(text[:-1]) if percent else int(text)
-        except ValueError:
-            number = -1
-        if not 0 <= number <= (100 if percent else float("inf")):
+    def __post_init__(self) -> None:
+        number = re.fullmatch(r"\d+|(\d+(?:\.\d+)?)%", self.text, re.ASCII)
+        if number is None or Decimal(number[1] or 0) > 100:
             raise UsageError(
-                f"--max_errors {text!r}: write a number of records, as in 20, or a share of them,"
-                " as in 0.5%"
+                f"--max_errors {self.text!r}: write a number of records, as in 20, or a share of"
+                " them, as in 0.5%"
             )
-        return cls(number, percent)
 
     def allows(self, rejected: int, read: int) -> bool:
-        return rejected <= (read * self.number / 100 if self.percent else self.number)
+        if self.text.endswith("%"):
+            return rejected * 100 <= read * Decimal(self.text[:-1])  # exact, unlike a float
+        return rejected <= int(self.text)
 
     def __str__(self) -> str:
-        return f"{self.number:g}{'%' if self.percent else ''}"
+        return self.text
 
 
 @dataclass(frozen=True)

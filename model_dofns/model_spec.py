@@ -27,7 +27,8 @@ from model_dofns.ml_model import MLModel
 _SEMANTIC_VERSION = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
-    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?"
+    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?",
+    re.ASCII,
 )
 
 _instances: dict[tuple[str, str], MLModel] = {}
@@ -52,7 +53,7 @@ class ModelMetadata:
         return cls(**{name: getattr(model, name) for name in cls.__dataclass_fields__})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelSpec:
     """A model by the path of its class, with its configuration: frozen, picklable, hashable.
 
@@ -87,6 +88,8 @@ class ModelSpec:
             )
         try:
             copied = json.loads(self._configuration_json())
+            if not _has_text_keys(self.configuration):
+                raise TypeError("keys must be text")
         except (TypeError, ValueError) as error:
             raise ModelError(
                 f"the configuration of {self.class_path} must be JSON values, so that it can travel"
@@ -102,6 +105,11 @@ class ModelSpec:
                 f"the expected version {self.expect_version!r} is no PEP 440 specifier:"
                 " write it as '>=1.2,<2'"
             ) from error
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ModelSpec):
+            return NotImplemented
+        return (self._key(), self.expect_version) == (other._key(), other.expect_version)
 
     def __hash__(self) -> int:
         return hash(self._key())
@@ -147,7 +155,7 @@ class ModelSpec:
                 f" and its bases are: {bases}"
             )
         try:
-            model = model_class(**self.configuration)
+            model = model_class(**json.loads(self._configuration_json()))
         # SystemExit too: a model that calls sys.exit() must not end a worker without a word.
         except (Exception, SystemExit) as error:
             raise ModelError(
@@ -170,6 +178,12 @@ class ModelSpec:
                 f"{self.class_path} has version {version}, and {self.expect_version!r} was"
                 " expected: install the version that was asked for, or ask for this one"
             )
+
+
+def _has_text_keys(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _has_text_keys(v) for key, v in value.items())
+    return not isinstance(value, (list, tuple)) or all(map(_has_text_keys, value))
 
 
 def find_class(class_path: str) -> type:

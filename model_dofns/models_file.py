@@ -18,6 +18,7 @@ read as YAML would read it (``${PORT}`` becomes a number), a quoted one stays te
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -33,7 +34,18 @@ from model_dofns.model_spec import ModelSpec
 ENTRY_POINT_GROUP = "ml_models"
 
 _VARIABLE = re.compile(r"\$(?P<escaped>\$\{)|\$\{(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?\}")
-_PLAIN_TAGS: Any = yaml.resolver.Resolver()  # what YAML takes a plain text for; it has no types
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, but for numbers such as ``1e-5``, which are numbers in JSON and in YAML 1.2."""
+
+
+_FLOAT = "tag:yaml.org,2002:float"
+_Loader.add_implicit_resolver(
+    _FLOAT, re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+_JSON_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")}
+_PLAIN_TAGS: Any = _Loader("")  # what YAML takes a plain text for
 _ENTRY_KEYS = {"class", "configuration"}
 
 
@@ -87,7 +99,7 @@ def read_models_file(
 def _read_entries(path: str) -> dict[str, yaml.Node]:
     """The nodes of the entries under ``models``, by name."""
     try:
-        document = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        document = _composed(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelsFileError(f"the models file {path} cannot be read: {error}") from error
     top = _children(document)
@@ -97,6 +109,38 @@ def _read_entries(path: str) -> dict[str, yaml.Node]:
             f"the models file {path} must have one key, 'models', with an entry for each model"
         )
     return entries
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """The nodes of a document. JSON has tabs and escapes that PyYAML cannot read."""
+    try:
+        value = json.loads(text, object_pairs_hook=_once)
+    except ValueError:
+        document = yaml.compose(text, Loader=_Loader)
+        _refuse_loops_and_doubles(document, ())
+        return document
+    return yaml.representer.SafeRepresenter(default_style='"').represent_data(value)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise yaml.YAMLError("a key stands twice in one object")
+    return dict(pairs)
+
+
+def _refuse_loops_and_doubles(node: yaml.Node | None, above: tuple[int, ...]) -> None:
+    if not isinstance(node, yaml.CollectionNode):
+        return
+    if id(node) in above:
+        raise yaml.YAMLError("an anchor holds itself")
+    below = node.value
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            raise yaml.YAMLError(f"a key stands twice{node.start_mark}")
+        below = [value for _, value in node.value]
+    for child in below:
+        _refuse_loops_and_doubles(child, (*above, id(node)))
 
 
 def _children(node: yaml.Node | None) -> dict[str, yaml.Node]:
@@ -117,12 +161,15 @@ def _model_spec(
             f"{path}: the entry {name!r} has unknown keys: {_listed(unknown)}; known are:"
             f" {_listed(_ENTRY_KEYS)}"
         )
-    configuration = shown.get("configuration") or {}
+    configuration = shown.get("configuration")
+    configuration = {} if configuration is None else configuration
     if not isinstance(configuration, dict) or not all(isinstance(k, str) for k in configuration):
         raise ModelsFileError(
             f"{path}: the configuration of {name!r} must map the names of arguments to values"
         )
     expanded = _construct(node, lambda text: _expand(text, variables, path), path)
+    if not isinstance(expanded["class"], str):
+        raise ModelsFileError(f"{path}: the class of {name!r}, {shown['class']!r}, is no text")
     return ModelSpec(
         expanded["class"],
         expanded.get("configuration") or {},
@@ -133,11 +180,17 @@ def _model_spec(
 
 def _construct(node: yaml.Node, expand: Callable[[str], str], path: str) -> Any:
     """The Python values of a node, with every text value expanded."""
-    loader = yaml.SafeLoader("")
+    loader = _Loader("")
     try:
         return loader.construct_document(_expanded(node, expand))
     except yaml.YAMLError as error:
         raise ModelsFileError(f"the models file {path} cannot be read: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # Not with the error's text, which has the value.
+        raise ModelsFileError(
+            f"the models file {path} cannot be read: a value is not of the type it looks like;"
+            f" quote it if it is text{node.start_mark}"
+        ) from error
     finally:
         loader.dispose()
 
@@ -154,6 +207,7 @@ def _expanded(node: yaml.Node, expand: Callable[[str], str]) -> yaml.Node:
     tag = node.tag
     if text != node.value and isinstance(node, yaml.ScalarNode) and node.style is None:
         tag = _PLAIN_TAGS.resolve(yaml.ScalarNode, text, (True, False))
+        tag = tag if tag in _JSON_TAGS else "tag:yaml.org,2002:str"  # YAML has dates, too
     return yaml.ScalarNode(tag, text, node.start_mark, node.end_mark)
 
 

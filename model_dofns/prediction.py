@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from model_dofns.exceptions import EveryPredictionFailsError, RecordError
 from model_dofns.fast_accept import Mask
 from model_dofns.formats.base import Records, Rows
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import RecordSchema, told
 
 # After so many guilty records the rest of a batch goes one by one.
 MAX_GUILTY = 8
@@ -148,10 +148,10 @@ class Predictor(ABC):
             if self._failures_from_start >= MAX_FAILURES_FROM_START:
                 raise EveryPredictionFailsError(
                     f"the first {MAX_FAILURES_FROM_START} records of this task all failed in"
-                    f" predict; the last with {type(error).__name__}: {error}; does the model fit"
-                    " this data, and does it work on this worker?"
+                    f" predict; the last with {type(error).__name__}: {told(error)}; does the"
+                    " model fit this data, and does it work on this worker?"
                 ) from error
-        return Failure(row, "predict", type(error).__name__, str(error))
+        return Failure(row, "predict", type(error).__name__, told(error))
 
     def _checked(
         self, rows: Rows, outputs: pa.RecordBatch, failures: list[Failure]

@@ -32,6 +32,10 @@ from model_dofns.fast_accept import (
 Record: TypeAlias = Mapping[str, Any]
 
 
+# What a class may override to be handed a record as it is, with all its keys.
+_ENTRANCES = {"__new__", "__init__", "model_validate", "__get_pydantic_core_schema__"}
+
+
 class RecordSchema:
     """A pydantic class, and what follows from it for columns.
 
@@ -56,7 +60,9 @@ class RecordSchema:
         self.no_arrow_schema: str | None = None
         self.arrow_schema: pa.Schema | None = None
         unknown = [name for name, plain in self._python_types.items() if plain is None]
-        if unknown:
+        if not fields:
+            self.no_arrow_schema = f"{record_class.__name__} has no fields"
+        elif unknown:
             self.no_arrow_schema = "; ".join(
                 f"the field {name!r} of {record_class.__name__} is {fields[name].annotation!r},"
                 " which has no column type: float, int, str, bool, Literal and Enum of one of"
@@ -77,13 +83,21 @@ class RecordSchema:
             self._rules = fast_rules(record_class)
         except NotKnownError as reason:
             self.fast_accept_off = str(reason)
+        for name, rule in self._rules.items():
+            if rule.plain is not self._python_types[name]:
+                self.fast_accept_off = f"the field {name!r} is validated as {rule.plain.__name__}"
 
     @property
     def reads_whole_record(self) -> bool:
         """True where the class may look at keys other than its fields'."""
         extra = self.record_class.model_config.get("extra")
         decorators = self.record_class.__pydantic_decorators__
-        return extra in ("allow", "forbid") or bool(decorators.model_validators)
+        classes = (c for c in self.record_class.__mro__ if c not in BaseModel.__mro__)
+        return (
+            extra in ("allow", "forbid")
+            or bool(decorators.model_validators)
+            or any(_ENTRANCES & set(vars(c)) for c in classes)
+        )
 
     def accept(self, columns: pa.RecordBatch) -> tuple[pa.RecordBatch, Mask] | None:
         """The fast accept: the columns as the model wants them, and the rows the judge would take.
@@ -124,7 +138,7 @@ class RecordSchema:
             raise RecordError("ValidationError", _described(error)) from error
         # A validator of the author's own may raise anything, and that is its verdict.
         except (Exception, SystemExit) as error:
-            raise RecordError(type(error).__name__, str(error)) from error
+            raise RecordError(type(error).__name__, told(error)) from error
 
     def values(self, instance: BaseModel) -> tuple[Any, ...]:
         """The values of an instance as they stand in columns: enumerations as their values.
@@ -195,18 +209,29 @@ def _column_value(name: str, plain: type | None, value: Any, nullable: bool) -> 
     if value is None and nullable:
         return None
     if plain is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise RecordError("NumberOutOfRange", f"{name}: a number no double can hold") from None
     if plain is None or not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
         kind = "a value with a column type" if plain is None else plain.__name__
-        raise RecordError("TypeError", f"{name}: {value!r} is no {kind}")
+        raise RecordError("TypeError", f"{name}: a {type(value).__name__} is no {kind}")
     if plain is int and value not in INT64:
-        raise RecordError("IntegerOutOfRange", f"{name}: {value} does not fit 64 bits")
+        raise RecordError("IntegerOutOfRange", f"{name}: {value:#x} does not fit 64 bits")
     if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError:
             raise RecordError("InvalidUTF8", f"{name}: {value!r} has a lone surrogate") from None
     return value
+
+
+def told(error: BaseException) -> str:
+    """The error's own text, or none where making it fails."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # the author's __str__ may raise anything
+        return ""
 
 
 def _described(error: ValidationError) -> str:

@@ -395,7 +395,6 @@ def test_a_column_that_arrow_cannot_cast_is_left_to_the_judge() -> None:
     assert RecordSchema(one_field(str)).accept(one_column(views)) is None
 
 
-@pytest.mark.xfail(strict=True, reason="the bound of a length must fit 64 bits, with a sign")
 def test_any_length_that_pydantic_takes_is_a_bound() -> None:
     schema = RecordSchema(one_field(str, Field(max_length=2**63)))
     taken = schema.accept(one_column(pa.array(["a"])))
@@ -453,13 +452,11 @@ def test_the_fast_accept_is_on_for_plain_classes(record_class: type[BaseModel]) 
     assert RecordSchema(record_class).fast_accept_off is None
 
 
-@pytest.mark.xfail(strict=True, reason="pydantic wraps the schema in 'definitions' then")
 def test_the_fast_accept_is_on_where_two_fields_share_an_enum() -> None:
     shared = create_model("Model", first=(TextEnum, ...), second=(TextEnum, ...))
     assert RecordSchema(shared).fast_accept_off is None
 
 
-@pytest.mark.xfail(strict=True, reason="pydantic gives a frozen class a __hash__ of its own")
 def test_the_fast_accept_is_on_for_frozen_classes() -> None:
     assert RecordSchema(one_field(float, frozen=True)).fast_accept_off is None
 
@@ -587,7 +584,10 @@ UNKNOWN_FIELDS: dict[str, tuple[Any, Any]] = {
     "AliasPath": (float, Field(validation_alias=pydantic.AliasPath("other", 0))),
     "AliasChoices": (float, Field(validation_alias=pydantic.AliasChoices("field", "other"))),
     "strict": (float, Field(strict=True)),
+    "strict outside of None": (Annotated[float | None, Field(strict=True)], None),
     "StrictInt": (pydantic.StrictInt, ...),
+    "StrictBool": (pydantic.StrictBool, ...),
+    "PlainSerializer": (Annotated[Literal["a"], pydantic.PlainSerializer(as_it_is)], ...),
     "pattern": (str, Field(pattern=r"\d")),
     "multiple_of": (int, Field(multiple_of=2)),
     "multiple_of of a float": (float, Field(multiple_of=0.1)),
@@ -680,7 +680,6 @@ def test_the_fast_accept_is_off_for_what_it_does_not_know(record_class: type[Bas
     assert schema.accept(pa.RecordBatch.from_arrays(columns, list(schema.names))) is None
 
 
-@pytest.mark.xfail(strict=True, reason="the rule is of int, the column of text, and both are taken")
 def test_the_fast_accept_is_off_where_a_field_is_validated_as_another_type() -> None:
     as_int = pydantic.GetPydanticSchema(lambda source, handler: handler(int))
     schema = RecordSchema(one_field(Annotated[str, as_int]))
@@ -769,6 +768,16 @@ def test_an_error_of_the_authors_own_validator_is_the_verdict(error: BaseExcepti
     assert caught.value.error == type(error).__name__
 
 
+def test_an_error_that_cannot_even_be_told_is_the_verdict() -> None:
+    class UntellableError(Exception):
+        def __str__(self) -> str:
+            raise OSError
+
+    with pytest.raises(RecordError) as caught:
+        raising(UntellableError()).judge({"field": 1})
+    assert caught.value.error == "UntellableError"
+
+
 def test_ctrl_c_is_no_verdict() -> None:
     with pytest.raises(KeyboardInterrupt):
         raising(KeyboardInterrupt()).judge({"field": 1})
@@ -824,15 +833,12 @@ MANY_DIGITS = 10**5_000  # str() of it raises, by Python's own limit
         (str, "a\ud800", "InvalidUTF8"),
         pytest.param(
             *(float, 10**400, None),
-            marks=pytest.mark.xfail(strict=True, raises=OverflowError, reason="float() raises"),
         ),
         pytest.param(
             *(int, MANY_DIGITS, "IntegerOutOfRange"),
-            marks=pytest.mark.xfail(strict=True, raises=ValueError, reason="the message raises"),
         ),
         pytest.param(
             *(str, MANY_DIGITS, "TypeError"),
-            marks=pytest.mark.xfail(strict=True, raises=ValueError, reason="the message raises"),
         ),
     ],
     ids=lambda value: repr(value)[:30] if value is not MANY_DIGITS else "MANY_DIGITS",
@@ -849,7 +855,7 @@ def test_a_value_that_has_no_place_in_its_column_is_refused(
 def test_a_field_that_was_never_set_is_no_value() -> None:
     schema = RecordSchema(create_model("Model", a=(float | None, ...), b=(float, ...)))
     assert schema.values(schema.record_class.model_construct(b=1.0)) == (None, 1.0)
-    with pytest.raises(RecordError, match="b: None is no float"):
+    with pytest.raises(RecordError, match=r"b: .* is no float"):
         schema.values(schema.record_class.model_construct(a=1.0))
 
 
@@ -942,9 +948,6 @@ class ChildOfValidated(validated(pydantic.model_validator, "before", as_it_is)):
     pass
 
 
-hidden = pytest.mark.xfail(strict=True, reason="the class may look at any key")
-
-
 @pytest.mark.parametrize(
     ("record_class", "whole"),
     [
@@ -956,9 +959,9 @@ hidden = pytest.mark.xfail(strict=True, reason="the class may look at any key")
         (UNKNOWN["model_validator before"], True),
         (UNKNOWN["model_validator wrap"], True),
         (ChildOfValidated, True),
-        pytest.param(UNKNOWN["__init__"], True, marks=hidden),
-        pytest.param(UNKNOWN["model_validate"], True, marks=hidden),
-        pytest.param(UNKNOWN["__get_pydantic_core_schema__"], True, marks=hidden),
+        pytest.param(UNKNOWN["__init__"], True),
+        pytest.param(UNKNOWN["model_validate"], True),
+        pytest.param(UNKNOWN["__get_pydantic_core_schema__"], True),
     ],
 )
 def test_a_class_that_may_look_at_other_keys_reads_the_whole_record(
@@ -967,7 +970,6 @@ def test_a_class_that_may_look_at_other_keys_reads_the_whole_record(
     assert RecordSchema(record_class).reads_whole_record == whole
 
 
-@pytest.mark.xfail(strict=True, reason="a batch of no columns has no rows")
 def test_a_class_without_fields_loses_no_rows() -> None:
     schema = RecordSchema(create_model("Model"))
-    assert schema.batch([(), ()]).num_rows == 2
+    assert schema.no_arrow_schema is not None or schema.batch([(), ()]).num_rows == 2

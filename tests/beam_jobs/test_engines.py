@@ -68,7 +68,7 @@ def test_a_job_equals_direct_scoring(
 
 
 @pytest.mark.parametrize("format_name", DATA_FORMATS)
-@pytest.mark.parametrize("range_bytes", [90, 400])
+@pytest.mark.parametrize("range_bytes", [4, 400])
 def test_cutting_files_into_ranges_changes_nothing(
     format_name: str,
     range_bytes: int,

@@ -146,6 +146,20 @@ def test_arrow_reads_the_folder_as_it_stands(tmp_path: Path, score: Score) -> No
     assert table.schema.field("prediction_score").type == pa.float64()
 
 
+def test_flags_reach_the_workers(tmp_path: Path, score: Score) -> None:
+    source = write_lines(tmp_path / "a.txt", [record(0), record(1, name="far too long a name")])
+    out = tmp_path / "out"
+    score(
+        *("--model", PLAIN, "--input", source, "--output", out, "--max_errors", 1),
+        *("--input_format", "jsonl", "--prediction_field", "second", "--max_record_bytes", 70),
+    )
+    assert_whole(out)
+    result = read_result(out)
+    (scored,), (reject,) = map(list, (result.predictions, result.rejects))
+    assert json.loads(scored).keys() == {*record(0), "second"}
+    assert json.loads(reject)["error"] == "RecordTooLong"
+
+
 # --- inputs with nothing to score ---
 
 
@@ -228,7 +242,7 @@ def test_max_errors_at_its_border(
 
 @pytest.mark.parametrize("text", ["0", "20", "0.5%", "100%", "0.001%", "1234567", "12345678901"])
 def test_max_errors_is_shown_as_it_was_written(text: str) -> None:
-    assert str(MaxErrors.parse(text)) == text
+    assert str(MaxErrors(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -236,8 +250,8 @@ def test_max_errors_is_shown_as_it_was_written(text: str) -> None:
     [("0.57%", 57, 10_000), ("99.96%", 9_996, 10_000), ("0.07%", 7, 10_000), ("1.1%", 11, 1_000)],
 )
 def test_a_share_is_exact_at_its_border(text: str, rejected: int, read: int) -> None:
-    assert MaxErrors.parse(text).allows(rejected, read)
-    assert not MaxErrors.parse(text).allows(rejected + 1, read)
+    assert MaxErrors(text).allows(rejected, read)
+    assert not MaxErrors(text).allows(rejected + 1, read)
 
 
 # --- written again ---
@@ -247,6 +261,8 @@ def test_overwrite_leaves_nothing_of_the_job_before(
     given: Path, tmp_path: Path, score: Score
 ) -> None:
     out = tmp_path / "out"
+    for i in range(20):  # so many that two workers both get some
+        write_lines(given / f"more-{i}.jsonl", records(1, i % 4))
     before = score(
         *("--model", EVERY_STAGE, "--input", given, "--output", out, "--max_errors", 1, *THREADS)
     )

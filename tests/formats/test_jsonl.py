@@ -96,6 +96,14 @@ def test_of_a_record_that_is_too_long_a_head_is_shown_whether_it_was_held_or_not
     assert [one.message for one in held.parse([0])] == [one.message for one in not_held.parse([0])]
 
 
+def test_a_head_is_never_taken_for_a_record() -> None:
+    head = records(GOOD + b" " * 100, whole_length=3_000)
+    assert [one.error for one in head.parse([0]) if isinstance(one, RecordError)] == [
+        "RecordTooLong"
+    ]
+    assert len(head.columns(SCHEMA)[0]) == 0
+
+
 @pytest.mark.parametrize(("limit", "verdict"), [(17, dict), (16, "RecordTooLong")])
 def test_a_record_is_as_long_as_from_its_first_byte_to_the_end_of_its_line(
     limit: int, verdict: Any
