@@ -22,7 +22,7 @@ score: $(VENV)/ready ## set up and score the example's real data, in both format
 	@$(BIN)/python examples/show_output.py build/scored/jsonl build/scored/parquet
 
 test: $(VENV)/ready ## set up and run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/ready ## check style and types
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

@@ -11,6 +11,7 @@ TEST = [
     *BEAM,
     "hypothesis>=6.100",
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "scikit-learn>=1.5,<2",  # the example model, and its real data
 ]
 DEV = [

@@ -144,7 +144,7 @@ def predicted(model: MLModel, record: Mapping[str, Any]) -> dict[str, Any]:
     if getattr(model, "predict_batch", None) is not None:
         for name, value in instance:
             if isinstance(value, int) and not -(2**63) <= value < 2**63:
-                message = f"{name}: {value} does not fit 64 bits"
+                message = f"{name}: {value:#x} does not fit 64 bits"
                 raise Refused("validate", "IntegerOutOfRange", message)
             if has_lone_surrogate(value):
                 message = f"{name}: {value!r} has a lone surrogate"

@@ -33,6 +33,8 @@ from model_dofns.formats.base import (
 # Rows are gathered up to this much before they are written as a row group.
 ROW_GROUP_BYTES = 64 << 20
 _MAX_BLOCK_ROWS = 1 << 16
+# The last is for the names of columns.
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 class ParquetFormat(Format):
@@ -64,7 +66,7 @@ class ParquetFormat(Format):
                         yield Block(self.name, part.path, batch, position)
                         position += batch.num_rows
                 row += group.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             raise UnreadableFileError(
                 f"{part.path} cannot be read as Parquet: {type(error).__name__}: {error}"
             ) from error
@@ -78,7 +80,7 @@ class ParquetFormat(Format):
     def column_names(self, file: BinaryIO) -> list[str]:
         try:
             return list(pq.read_schema(file).names)
-        except (pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             raise UnreadableFileError(f"not Parquet: {error}") from error
 
     def same_file(self, payload: Payload, other: Payload) -> bool:

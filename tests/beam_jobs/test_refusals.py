@@ -75,6 +75,11 @@ USAGE = {
         "--direct_num_workers",
     ),
     "a runner there is not": (words(PLAIN, "good.jsonl", "out", "--runner", "Foo"), "Foo"),
+    "flags of Beam's that exclude one another": (
+        words(PLAIN, "good.jsonl", "out", "--environment_type", "DOCKER")
+        + ["--environment_config", "image", "--environment_options", "docker_container_image=image"],
+        "environment_config is incompatible",
+    ),
     "a format there is not": (words(PLAIN, "good.jsonl", "out", "--input_format", "xml"), "jsonl"),
     "several formats": (words(PLAIN, "good.*"), "files of several formats"),
     "flags in a file there is not": (["@none.txt"], "none.txt"),

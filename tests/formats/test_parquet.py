@@ -120,6 +120,9 @@ UNREADABLE = {
     "half": GOOD_FILE[: len(GOOD_FILE) // 2],
     "no beginning": GOOD_FILE[10:],
     "a damaged page": GOOD_FILE[:20] + b"\xff" * 200 + GOOD_FILE[220:],
+    "a damaged name of a column": file_of(pa.table({"name": [1]}), store_schema=False).replace(
+        b"name", b"n\xffme"
+    ),
     "a damaged footer": GOOD_FILE[:-60] + b"\xff" * 30 + GOOD_FILE[-30:],
 }
 
