@@ -121,6 +121,13 @@ class OutputFolder:
     def read_manifest(self) -> Manifest:
         return Manifest.from_json(_read(self.manifest))
 
+    def is_whole(self) -> bool:
+        """Whether this job has written its manifest, as far as can be seen."""
+        try:
+            return self.read_manifest().job == self.job
+        except (BeamIOError, OSError, ValueError, TypeError):  # none, or that of something else
+            return False
+
     def _is_ours(self) -> bool:
         for name in (JOB_FILE, MANIFEST_FILE):
             path = posixpath.join(self.path, name)

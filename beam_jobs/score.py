@@ -16,7 +16,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.runners.runner import create_runner
 
 from beam_jobs.options import Options, parse_args
 from beam_jobs.output_folder import OutputFolder
@@ -79,7 +78,7 @@ def run(options: Options) -> Summary:
     standard = pipeline_options.view_as(StandardOptions)
     standard.runner = standard.runner or _DEFAULT_RUNNER
     try:
-        create_runner(standard.runner)
+        pipeline = beam.Pipeline(options=pipeline_options)  # checks the flags, and starts nothing
     except (ValueError, ImportError) as error:
         raise UsageError(f"--runner {standard.runner}: {error}") from error
     job = plan(options, standard.runner)
@@ -88,11 +87,13 @@ def run(options: Options) -> Summary:
     facts = {"started": job.started, "library_version": library_version(), "engine": "beam"}
     folder.write_job(facts)
     try:
-        pipeline = beam.Pipeline(options=pipeline_options)
         build(pipeline, job)
         _wait(pipeline.run())
         return Summary(folder.path, folder.read_manifest())
     except (Exception, KeyboardInterrupt) as error:
+        if folder.is_whole():
+            _LOGGER.warning("The job is done, but it ended with %s", cause_of(error))
+            return Summary(folder.path, folder.read_manifest())
         _LOGGER.debug("The job ended early.", exc_info=True)
         failure = _failure(error, folder.path)
         status = "interrupted" if isinstance(failure, InterruptedJobError) else "failed"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.io.filesystems import FileSystems
@@ -355,6 +356,23 @@ def test_a_job_that_ends_elsewhere_without_being_done_has_failed(
     assert ended.exit_code == 1
     assert state in ended.err
     assert_not_whole(out, "failed")
+
+
+@pytest.mark.parametrize("state", [None, "UNKNOWN"], ids=["interrupted", "lost"])
+def test_a_folder_is_whole_just_where_the_exit_code_says_so(
+    state: str | None, tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launcher loses sight of a job that has just written its manifest."""
+    given, out = fill(tmp_path / "in", "jsonl"), tmp_path / "out"
+    run = beam.Pipeline.run
+
+    def finishing(*arguments: Any) -> RemoteResult:
+        run(*arguments)
+        return RemoteResult(state)
+
+    monkeypatch.setattr(beam.Pipeline, "run", finishing)
+    ended = score("--model", PLAIN, "--input", given, "--output", out)
+    assert (out / "_manifest.json").exists() == (ended.exit_code == 0)
 
 
 # --- what ends a process ---
