@@ -177,8 +177,11 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
                         f" {size} now: do not write to files that are being read"
                     )
                 file.seek(0)
-                yield from FORMATS[self._format_name].read_blocks(
-                    file, element.part, max_record_bytes=self._max_record_bytes
+                format_ = FORMATS[self._format_name]
+                yield from format_.read_blocks(
+                    format_.opened(file, path),
+                    element.part,
+                    max_record_bytes=self._max_record_bytes,
                 )
         except (BeamIOError, OSError) as error:
             raise UnreadableFileError(

@@ -54,6 +54,7 @@ class Options:
     max_errors: MaxErrors = field(default_factory=MaxErrors)
     skip_bad_files: bool = False
     overwrite: bool = False
+    compression: str | None = None
     pipeline_args: tuple[str, ...] = ()
 
     def shown(self) -> dict[str, Any]:
@@ -164,6 +165,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     output.add_argument(
         "--overwrite", action="store_true", help="replace what an earlier job wrote there"
+    )
+    output.add_argument(
+        "--compression",
+        choices=sorted({name for known in FORMATS.values() for name in known.compressions}),
+        help="of the predictions (default: none for JSON lines, snappy for Parquet)",
     )
     output.add_argument(
         "--prediction_field",

@@ -36,7 +36,13 @@ from beam_jobs.options import Options
 from beam_jobs.output_folder import OutputFolder
 from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn, ScoredRecords
-from model_dofns.exceptions import InputError, OutputFolderError, ScoringError, UnreadableFileError
+from model_dofns.exceptions import (
+    InputError,
+    OutputFolderError,
+    ScoringError,
+    UnreadableFileError,
+    UsageError,
+)
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Block
 from model_dofns.manifest import (
@@ -95,6 +101,11 @@ def plan(options: Options, runner: str = "") -> Job:
         metadata = scorer.metadata
     files = tuple(match_input(options.input))
     format_name = settle_format(files, options.input_format)
+    if options.compression not in (None, *FORMATS[format_name].compressions):
+        raise UsageError(
+            f"--compression {options.compression} is none of {format_name}'s, which are:"
+            f" {', '.join(FORMATS[format_name].compressions)}"
+        )
     if options.preflight:
         _refuse_clash(files, format_name, scorer)
     job = Job(
@@ -179,8 +190,8 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
     predictions_sink = PartsSink(
         folder.path,
         posixpath.join(folder.temporary, "predictions"),
-        FORMATS[job.format].suffixes[0],
-        functools.partial(PredictionsPart, format_name=job.format),
+        FORMATS[job.format].part_suffix(options.compression),
+        functools.partial(PredictionsPart, format_name=job.format, compression=options.compression),
     )
     rejects_sink = PartsSink(
         folder.rejects, posixpath.join(folder.temporary, "rejects"), ".jsonl", RejectsPart

@@ -43,10 +43,10 @@ class Part(Protocol):
 class PredictionsPart:
     """Scored records of one format."""
 
-    def __init__(self, file: BinaryIO, format_name: str) -> None:
+    def __init__(self, file: BinaryIO, format_name: str, compression: str | None = None) -> None:
         self.rows = {"scored": 0}
         self._format = FORMATS[format_name]
-        self._writer = self._format.writer(file)
+        self._writer = self._format.writer(file, compression)
         self._last: Payload | None = None
 
     def takes(self, element: ScoredRecords) -> bool:

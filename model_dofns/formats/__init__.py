@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model_dofns.formats.base import Format
+from model_dofns.formats.compression import without_suffix
 from model_dofns.formats.jsonl import JsonLinesFormat
 from model_dofns.formats.parquet import ParquetFormat
 
@@ -12,8 +13,9 @@ FORMATS: dict[str, Format] = {
 
 
 def format_of(path: str) -> Format | None:
-    """The format whose suffix the path has, or None."""
+    """The format whose suffix the path has, or None; behind a text format's may be a codec's."""
     for format_ in FORMATS.values():
-        if path.lower().endswith(format_.suffixes):
+        name = without_suffix(path) if format_.may_be_compressed else path
+        if name.lower().endswith(format_.suffixes):
             return format_
     return None

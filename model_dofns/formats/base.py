@@ -6,6 +6,7 @@ A format cuts a file into :class:`Range`\\ s, reads a range as :class:`Block`\\ 
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from model_dofns.exceptions import RecordError, UsageError
+from model_dofns.formats.compression import codec_of, decompressed
 
 RANGE_BYTES = 64 << 20
 BLOCK_BYTES = 4 << 20
@@ -163,16 +165,26 @@ class Format(ABC):
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
+    may_be_compressed: ClassVar[bool]  # as a whole, by a codec that the file's suffix names
+    compressions: ClassVar[tuple[str, ...]]  # what a writer may use; the first is the default
 
     def ranges(self, path: str, size: int, range_bytes: int = RANGE_BYTES) -> list[Range]:
         """Cut a file of ``size`` bytes into ranges that can be read side by side.
 
-        An empty file has one range: reading it shows whether the format may be empty.
+        A compressed file is one range. So is an empty one: reading it shows whether the format
+        may be empty.
         """
+        if self.may_be_compressed and codec_of(path) is not None:
+            return [Range(path, 0, sys.maxsize)]
         return [
             Range(path, start, min(start + range_bytes, size))
             for start in range(0, max(size, 1), range_bytes)
         ]
+
+    def opened(self, file: BinaryIO, path: str) -> BinaryIO:
+        """The file as :meth:`read_blocks` takes it: decompressed, where its suffix says so."""
+        codec = codec_of(path) if self.may_be_compressed else None
+        return file if codec is None else decompressed(file, codec)
 
     @abstractmethod
     def read_blocks(
@@ -194,8 +206,12 @@ class Format(ABC):
         """The records of a block."""
 
     @abstractmethod
-    def writer(self, file: BinaryIO) -> Writer:
-        """A writer into an open file."""
+    def writer(self, file: BinaryIO, compression: str | None = None) -> Writer:
+        """A writer into an open file; ``compression`` is one of this format's, or its default."""
+
+    def part_suffix(self, compression: str | None = None) -> str:
+        """What the name of a part file ends in."""
+        return self.suffixes[0]
 
     def column_names(self, file: BinaryIO) -> list[str]:
         """The names of a file's columns, where the format says them in one place; else none.

@@ -39,6 +39,7 @@ from model_dofns.formats.base import (
     Rows,
     empty_batch,
 )
+from model_dofns.formats.compression import SUFFIXES
 from model_dofns.formats.json_text import literal, object_pieces
 from model_dofns.formats.lines import BLANK, LinesWriter, read_line_blocks
 
@@ -59,6 +60,8 @@ class JsonLinesFormat(Format):
 
     name = "jsonl"
     suffixes = (".jsonl", ".ndjson")
+    may_be_compressed = True
+    compressions = ("none", *SUFFIXES)
 
     def read_blocks(
         self,
@@ -73,8 +76,11 @@ class JsonLinesFormat(Format):
     def records(self, block: Block, layout: Layout) -> JsonLines:
         return JsonLines(block, layout)
 
-    def writer(self, file: BinaryIO) -> LinesWriter:
-        return LinesWriter(file)
+    def writer(self, file: BinaryIO, compression: str | None = None) -> LinesWriter:
+        return LinesWriter(file, compression)
+
+    def part_suffix(self, compression: str | None = None) -> str:
+        return self.suffixes[0] + SUFFIXES.get(compression or "none", "")
 
 
 class JsonLines(Records):

@@ -7,11 +7,13 @@ wherever they are cut.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from model_dofns.formats.base import HEAD_BYTES, Block, Payload, Range
+from model_dofns.formats.compression import SUFFIXES, compressing
 
 BLANK = b" \t\r"  # white space that a line's end or its neighbours leave round a record
 BOM = b"\xef\xbb\xbf"
@@ -79,11 +81,12 @@ def _owned_pieces(file: BinaryIO, part: Range, piece_bytes: int) -> Iterator[tup
     if before_first_line:
         position -= 1  # where the byte before the range ends a line, the range begins with one
         file.seek(position)
-    elif file.read(len(BOM)) == BOM:
-        position = len(BOM)
-    else:
-        file.seek(0)
-    while piece := file.read(piece_bytes):
+    pieces = iter(lambda: file.read(piece_bytes), b"")
+    if position == 0:
+        beginning = file.read(len(BOM))
+        position = len(BOM) if beginning == BOM else 0
+        pieces = itertools.chain([b"" if beginning == BOM else beginning], pieces)
+    for piece in pieces:
         if before_first_line:
             line_end = piece.find(b"\n")
             skipped = len(piece) if line_end < 0 else line_end + 1
@@ -91,8 +94,8 @@ def _owned_pieces(file: BinaryIO, part: Range, piece_bytes: int) -> Iterator[tup
             if position >= part.stop:
                 return
             before_first_line = line_end < 0
-            if not piece:
-                continue
+        if not piece:
+            continue
         # The first line end at or after the range's last byte is the end of its last line.
         last_end = piece.find(b"\n", max(part.stop - 1 - position, 0))
         if last_end >= 0:
@@ -105,11 +108,13 @@ def _owned_pieces(file: BinaryIO, part: Range, piece_bytes: int) -> Iterator[tup
 class LinesWriter:
     """Writes payloads that are whole lines already."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, compression: str | None = None) -> None:
+        self._compressing = compressing(file, compression) if compression in SUFFIXES else None
+        self._file = self._compressing or file
 
     def write(self, payload: Payload) -> None:
         self._file.write(payload)
 
     def close(self) -> None:
-        """Nothing is left: lines are written as they come."""
+        if self._compressing is not None:
+            self._compressing.close()

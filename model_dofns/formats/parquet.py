@@ -42,6 +42,8 @@ class ParquetFormat(Format):
 
     name = "parquet"
     suffixes = (".parquet", ".pq")
+    may_be_compressed = False
+    compressions = ("snappy", "zstd", "gzip", "none")
 
     def read_blocks(
         self,
@@ -74,8 +76,8 @@ class ParquetFormat(Format):
     def records(self, block: Block, layout: Layout) -> ParquetRows:
         return ParquetRows(block, layout)
 
-    def writer(self, file: BinaryIO) -> ParquetWriter:
-        return ParquetWriter(file)
+    def writer(self, file: BinaryIO, compression: str | None = None) -> ParquetWriter:
+        return ParquetWriter(file, compression or self.compressions[0])
 
     def column_names(self, file: BinaryIO) -> list[str]:
         try:
@@ -202,8 +204,9 @@ def _json_form(scalar: pa.Scalar) -> Any:
 class ParquetWriter:
     """Writes tables into one Parquet file, gathered into row groups of about 64 MB."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, compression: str) -> None:
         self._file = file
+        self._compression = compression
         self._writer: pq.ParquetWriter | None = None
         self._gathered: list[pa.RecordBatch] = []
         self._gathered_bytes = 0
@@ -224,6 +227,6 @@ class ParquetWriter:
     def _write_row_group(self) -> None:
         table = pa.Table.from_batches(self._gathered)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._file, table.schema)
+            self._writer = pq.ParquetWriter(self._file, table.schema, compression=self._compression)
         self._writer.write_table(table)
         self._gathered, self._gathered_bytes = [], 0

@@ -127,7 +127,11 @@ def _texts(format_name: str, payload: Payload | Path) -> list[str]:
     if format_name == "parquet":
         table = pq.read_table(payload, partitioning=None) if isinstance(payload, Path) else payload
         return [json.dumps(row) for row in table.to_pylist()]
-    data = payload.read_bytes() if isinstance(payload, Path) else bytes(payload)
+    if isinstance(payload, Path):
+        with pa.input_stream(str(payload), compression="detect") as stream:
+            data = stream.read()
+    else:
+        data = bytes(payload)
     assert data.endswith(b"\n")
     return data.decode().split("\n")[:-1]
 
@@ -189,7 +193,7 @@ def assert_whole(folder: Path) -> Manifest:
     for files in (manifest.outputs, manifest.rejects):
         for number, file in enumerate(files):
             path = Path(file.path)
-            assert re.fullmatch(rf"part-{number:05}-of-{len(files):05}\.\w+", path.name)
+            assert re.fullmatch(rf"part-{number:05}-of-{len(files):05}\.[\w.]+", path.name)
             assert path.stat().st_size == file.bytes
     result = read_result(folder)
     by_stage = Counter(json.loads(reject)["stage"] for reject in result.rejects.elements())
