@@ -48,7 +48,7 @@ lock: $(VENV)/ready ## renew requirements.lock
 	  --upgrade --no-header --no-annotate --quiet --output-file requirements.lock
 
 clean: ## remove what was made here
-	@rm -rf build dist $(VENV)
+	@rm -rf build dist $(VENV) *.egg-info examples/iris_model/*.egg-info
 
 $(VENV)/ready: requirements.lock setup.py examples/iris_model/setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -112,7 +112,8 @@ def settle_format(files: Iterable[InputFile], asked_for: str | None) -> str:
             known = ", ".join(s for known in FORMATS.values() for s in known.suffixes)
             raise InputError(
                 f"the format of {file.path} is not known by its suffix, which must be one of"
-                f" {known}: name the format with --input_format, or the files more exactly"
+                f" {known}: name the files more exactly, as in 'folder/*.jsonl', or say with"
+                " --input_format that all of them are of one format"
             )
         by_format.setdefault(format_.name, file.path)
     if len(by_format) > 1:

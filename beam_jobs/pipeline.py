@@ -241,6 +241,8 @@ def write_manifest(
     output_files = tuple(sorted(map(from_text, outputs), key=lambda file: file.path))
     reject_files = tuple(sorted(map(from_text, rejects), key=lambda file: file.path))
     read, errors = dict(records_by_file), dict(unreadable)
+    if len(errors) == len(job.files):
+        raise ScoringError(f"none of the {len(errors)} files could be read: {min(errors.values())}")
     records = sum_of_records(sum(read.values()), output_files, reject_files)
     allowed = job.options.max_errors.allows(sum(records["rejected"].values()), records["read"])
     manifest = Manifest(

@@ -26,13 +26,14 @@ from model_dofns.exceptions import (
     OutputFolderError,
     ScoringError,
     TooManyErrorsError,
+    UnreadableFileError,
     UsageError,
 )
 from model_dofns.manifest import TOO_MANY_ERRORS, Manifest, library_version, now
 
 __all__ = ["Job", "Options", "Summary", "build", "main", "parse_args", "plan", "run"]
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger("beam_jobs.score")  # also where this runs as __main__
 # The runner that needs nothing but this process; Beam's DirectRunner may be one of several.
 _DEFAULT_RUNNER = "FnApiRunner"
 _WHILE_RUNNING = re.compile(r" \[while running '[^']*'\]")
@@ -58,8 +59,8 @@ class Summary:
             (f"rejected at {stage}", count, "") for stage, count in records["rejected"].items()
         ]
         bad_files = [file for file in self.manifest.inputs if file.error is not None]
-        if bad_files:
-            rows.append(("files not read", len(bad_files), bad_files[0].path))
+        if bad_files:  # the rows before the damage are scored, and counted
+            rows.append(("files not read whole", len(bad_files), bad_files[0].path))
         lines = [f"{name:<22}{count:>12,}  {note}".rstrip() for name, count, note in rows]
         where = f"{self.output}/_rejects" if rejects else "none"
         return "\n".join([*lines, f"{'predictions':<22}{self.output}", f"{'rejects':<22}{where}"])
@@ -86,6 +87,7 @@ def run(options: Options) -> Summary:
     folder.prepare(overwrite=options.overwrite)
     facts = {"started": job.started, "library_version": library_version(), "engine": "beam"}
     folder.write_job(facts)
+    _LOGGER.info("%s", _announcement(job))
     try:
         build(pipeline, job)
         _wait(pipeline.run())
@@ -99,6 +101,17 @@ def run(options: Options) -> Summary:
         status = "interrupted" if isinstance(failure, InterruptedJobError) else "failed"
         _tidy_up(folder, {**facts, "status": status, "ended": now(), "error": cause_of(error)})
         raise failure from error
+
+
+def _announcement(job: Job) -> str:
+    name = job.options.model
+    if job.metadata is not None:
+        name = f"{job.metadata.qualified_name} {job.metadata.version}"
+    size = sum(file.bytes for file in job.files)
+    return (
+        f"Scoring {len(job.files)} files ({size:,} bytes) with {name} on {job.runner} into"
+        f" {job.folder.path}, as job {job.id}"
+    )
 
 
 def _wait(result: Any) -> None:
@@ -125,6 +138,8 @@ def _failure(error: BaseException, folder: str) -> ScoringError:
     # Beam may hand on an interrupt as an error of its own, with that name at its end.
     if isinstance(error, KeyboardInterrupt) or cause.endswith("KeyboardInterrupt"):
         return InterruptedJobError(f"the job was interrupted\n{way_out}")
+    if UnreadableFileError.__name__ in cause:
+        way_out += " Or leave out files that cannot be read, with --skip_bad_files."
     return ScoringError(f"the job failed: {cause}\n{way_out}")
 
 
@@ -149,9 +164,16 @@ def cause_of(error: BaseException) -> str:
     return "\n".join(lines[len(list(frames)) :]).strip()
 
 
+def _has_a_traceback_to_show(record: logging.LogRecord) -> bool:
+    """False for an error of ours, which says what was wrong and is printed when the job ends."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ScoringError))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, print what became of it, and return the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _LOGGER.setLevel(logging.INFO)
+    logging.getLogger("apache_beam.runners.common").addFilter(_has_a_traceback_to_show)
     try:
         summary = run(parse_args(sys.argv[1:] if argv is None else argv))
         print(summary.table())

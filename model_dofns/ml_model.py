@@ -35,6 +35,9 @@ class MLModel(ABC):
     ``input_schema``, ``output_schema``
         Pydantic classes: what a record must be, and what a prediction is.
 
+    ``__init__`` takes the configuration as keyword arguments, JSON values all, and loads the
+    parameters; it runs once a process, where the model is used.
+
     A model that can score many records faster than one by one also has ``predict_batch``::
 
         def predict_batch(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch: ...
@@ -73,10 +76,6 @@ class MLModel(ABC):
     thread_safe: ClassVar[bool] = True
     input_schema: ClassVar[type[BaseModel]]
     output_schema: ClassVar[type[BaseModel]]
-
-    @abstractmethod
-    def __init__(self, **configuration: Any) -> None:
-        """Load the parameters; ``configuration`` is JSON values. Run once a process."""
 
     @abstractmethod
     def predict(self, record: Any) -> Any:

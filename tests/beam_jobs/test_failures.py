@@ -159,7 +159,7 @@ def test_a_bad_file_can_be_skipped(
         ended = score("--model", PLAIN, "--input", given, "--output", out, "--skip_bad_files")
 
     assert ended.exit_code == 0, ended.err
-    assert "files not read" in ended.out
+    assert "files not read whole" in ended.out
     manifest = assert_whole(out)
     by_name = {Path(file.path).name: file for file in manifest.inputs}
     bad, good = by_name.pop(name), by_name.popitem()[1]
@@ -188,11 +188,12 @@ def test_a_bad_file_of_many_ranges_is_named_once(
     assert read_result(out).rejects.total() == 1
 
 
-def test_where_all_files_are_bad_nothing_is_scored(tmp_path: Path, score: Score) -> None:
+def test_where_all_files_are_bad_the_job_fails(tmp_path: Path, score: Score) -> None:
     given, out = write_lines(tmp_path / "a.parquet", [b"not Parquet"]), tmp_path / "out"
     ended = score("--model", PLAIN, "--input", given, "--output", out, "--skip_bad_files")
-    assert ended.exit_code == 0, ended.err
-    assert assert_whole(out).records == {"read": 0, "scored": 0, "rejected": {}}
+    assert ended.exit_code == 1
+    assert "none of the 1 files could be read" in ended.err
+    assert_not_whole(out, "failed")
 
 
 # --- what goes wrong on workers ---
