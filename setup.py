@@ -39,7 +39,13 @@ setup(
         "pydantic>=2.11,<3",  # the schemas of a model
         "PyYAML>=6",  # models files
     ],
-    extras_require={"beam": BEAM, "test": TEST, "dev": DEV},
+    extras_require={
+        "beam": BEAM,
+        "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
+        "aws": [requirement.replace("beam", "beam[aws]") for requirement in BEAM],
+        "test": TEST,
+        "dev": DEV,
+    },
     classifiers=[
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",

@@ -58,12 +58,10 @@ class Options:
     pipeline_args: tuple[str, ...] = ()
 
     def shown(self) -> dict[str, Any]:
-        """As they stand in a manifest."""
-        return {
-            each.name: str(value) if isinstance(value, MaxErrors) else value
-            for each in fields(self)
-            for value in [getattr(self, each.name)]
-        }
+        """As they stand in a manifest: of Beam's flags the names alone, as some are secrets."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        names = [word.partition("=")[0] for word in self.pipeline_args if word.startswith("-")]
+        return values | {"max_errors": str(self.max_errors), "pipeline_args": names}
 
 
 def parse_args(argv: Sequence[str]) -> Options:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import logging
 import posixpath
-from collections.abc import Mapping
-from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from beam_jobs.sink import make_folder
-from model_dofns.exceptions import OutputFolderError
+from beam_jobs.sink import PART_NAME, make_folder
+from model_dofns.exceptions import OutputFolderError, ScoringError
 from model_dofns.manifest import (
     JOB_FILE,
     LIBRARY,
@@ -23,6 +21,8 @@ from model_dofns.manifest import (
     REJECTS_FOLDER,
     TEMPORARY_FOLDER,
     Manifest,
+    library_version,
+    now,
 )
 
 _LOGGER = logging.getLogger(__name__)
@@ -34,11 +34,13 @@ class OutputFolder:
     Args:
         path: the folder, absolute.
         job: the job's id.
+        started: when the job started, in UTC.
     """
 
-    def __init__(self, path: str, job: str) -> None:
+    def __init__(self, path: str, job: str, started: str) -> None:
         self.path = path
         self.job = job
+        self.started = started
 
     @property
     def temporary(self) -> str:
@@ -53,7 +55,7 @@ class OutputFolder:
         return posixpath.join(self.path, MANIFEST_FILE)
 
     def prepare(self, *, overwrite: bool) -> None:
-        """Empty the folder of an earlier job's files, or refuse it.
+        """Empty the folder of an earlier job's files, or refuse it; then write ``_job.json``.
 
         Raises:
             OutputFolderError: it is not empty and ``overwrite`` is False; or nothing in it says
@@ -81,26 +83,52 @@ class OutputFolder:
             )
         _delete(self.manifest)  # first: from here on the folder is not whole
         for name in sorted(names):
-            if name.startswith("part-") or name in (REJECTS_FOLDER, TEMPORARY_FOLDER):
+            if PART_NAME.fullmatch(name) or name in (REJECTS_FOLDER, TEMPORARY_FOLDER):
                 _delete(posixpath.join(self.path, name))
         make_folder(self.path)
+        try:
+            self._write_job({})
+        except (BeamIOError, OSError):
+            self.remove_temporary()  # or the folder would be neither empty nor ours
+            raise
 
-    def write_job(self, facts: Mapping[str, Any]) -> None:
-        """Write ``_job.json``: who is at work here.
+    def mark(self, status: str, error: str) -> None:
+        """Say in ``_job.json`` how a job ended that did not get to its manifest, if that works."""
+        try:
+            self._write_job({"status": status, "ended": now(), "error": error})
+        except (BeamIOError, OSError) as failure:  # the job's own error matters more
+            _LOGGER.warning("%s cannot be marked as %s: %s", self.path, status, failure)
+
+    def _write_job(self, facts: dict[str, str]) -> None:
+        known = {
+            "library": LIBRARY,
+            "library_version": library_version(),
+            "job": self.job,
+            "started": self.started,
+        }
+        self._replace(JOB_FILE, json.dumps(known | facts, indent=2).encode() + b"\n")
+
+    def refuse_if_taken(self) -> None:
+        """Nothing more may be committed where another job has been launched into this folder.
 
         Raises:
-            OutputFolderError: the folder cannot be written.
+            ScoringError: ``_job.json`` is that of another job.
         """
-        text = json.dumps({"library": LIBRARY, "job": self.job, **facts}, indent=2) + "\n"
-        try:
-            self._replace(JOB_FILE, text.encode())
-        except (BeamIOError, OSError) as error:
-            raise OutputFolderError(
-                f"the output folder {self.path} cannot be written: {error}"
-            ) from error
+        path = posixpath.join(self.path, JOB_FILE)
+        job = json.loads(_read(path)).get("job") if FileSystems.exists(path) else self.job
+        if job != self.job:
+            raise ScoringError(
+                f"the job {job} has been launched into {self.path} meanwhile, with --overwrite;"
+                f" this one, {self.job}, ends without a word in it"
+            )
 
     def commit(self, manifest: Manifest) -> None:
-        """Write ``_manifest.json``; from then on the folder is whole."""
+        """Write ``_manifest.json``; from then on the folder is whole.
+
+        Raises:
+            ScoringError: another job has been launched into this folder.
+        """
+        self.refuse_if_taken()
         self._replace(MANIFEST_FILE, manifest.to_json())
 
     def _replace(self, name: str, content: bytes) -> None:
@@ -114,7 +142,10 @@ class OutputFolder:
     def remove_temporary(self) -> None:
         """Remove what was only needed while the job ran; a job that is done is done without it."""
         try:
-            _delete(posixpath.join(self.path, TEMPORARY_FOLDER))
+            _delete(self.temporary)
+            above = posixpath.join(self.path, TEMPORARY_FOLDER)
+            if not _entries(above):
+                _delete(above)
         except (BeamIOError, OSError) as error:
             _LOGGER.warning("%s cannot be removed: %s", self.temporary, error)
 

@@ -71,6 +71,7 @@ class Job:
         metadata: what the model says of itself; None where it is not loaded at launch.
         files: the input.
         format: the name of its format.
+        output: the output folder, absolute: a worker has a working folder of its own.
         options: the command line.
     """
 
@@ -81,11 +82,12 @@ class Job:
     metadata: ModelMetadata | None
     files: tuple[InputFile, ...]
     format: str
+    output: str
     options: Options
 
     @property
     def folder(self) -> OutputFolder:
-        return OutputFolder(absolute(self.options.output).rstrip("/"), self.id)
+        return OutputFolder(self.output, self.id, self.started)
 
 
 def plan(options: Options, runner: str = "") -> Job:
@@ -116,6 +118,7 @@ def plan(options: Options, runner: str = "") -> Job:
         metadata=metadata,
         files=files,
         format=format_name,
+        output=absolute(options.output).rstrip("/"),
         options=options,
     )
     _refuse_overlap(job)
@@ -192,9 +195,14 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
         posixpath.join(folder.temporary, "predictions"),
         FORMATS[job.format].part_suffix(options.compression),
         functools.partial(PredictionsPart, format_name=job.format, compression=options.compression),
+        folder.refuse_if_taken,
     )
     rejects_sink = PartsSink(
-        folder.rejects, posixpath.join(folder.temporary, "rejects"), ".jsonl", RejectsPart
+        folder.rejects,
+        posixpath.join(folder.temporary, "rejects"),
+        ".jsonl",
+        RejectsPart,
+        folder.refuse_if_taken,
     )
     return (
         root

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +19,16 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from beam_jobs.options import Options, parse_args
-from beam_jobs.output_folder import OutputFolder
 from beam_jobs.pipeline import Job, build, plan
 from model_dofns.exceptions import (
     EXIT_DONE,
     InterruptedJobError,
-    OutputFolderError,
     ScoringError,
     TooManyErrorsError,
     UnreadableFileError,
     UsageError,
 )
-from model_dofns.manifest import TOO_MANY_ERRORS, Manifest, library_version, now
+from model_dofns.manifest import TOO_MANY_ERRORS, Manifest
 
 __all__ = ["Job", "Options", "Summary", "build", "main", "parse_args", "plan", "run"]
 
@@ -85,8 +84,6 @@ def run(options: Options) -> Summary:
     job = plan(options, standard.runner)
     folder = job.folder
     folder.prepare(overwrite=options.overwrite)
-    facts = {"started": job.started, "library_version": library_version(), "engine": "beam"}
-    folder.write_job(facts)
     _LOGGER.info("%s", _announcement(job))
     try:
         build(pipeline, job)
@@ -99,7 +96,8 @@ def run(options: Options) -> Summary:
         _LOGGER.debug("The job ended early.", exc_info=True)
         failure = _failure(error, folder.path)
         status = "interrupted" if isinstance(failure, InterruptedJobError) else "failed"
-        _tidy_up(folder, {**facts, "status": status, "ended": now(), "error": cause_of(error)})
+        folder.mark(status, cause_of(error))
+        folder.remove_temporary()
         raise failure from error
 
 
@@ -143,16 +141,6 @@ def _failure(error: BaseException, folder: str) -> ScoringError:
     return ScoringError(f"the job failed: {cause}\n{way_out}")
 
 
-def _tidy_up(folder: OutputFolder, facts: dict[str, Any]) -> None:
-    """Remove what was temporary, and say in ``_job.json`` how the job ended, where that works."""
-    folder.remove_temporary()
-    try:
-        folder.write_job(facts)
-    except OutputFolderError as error:  # the job's own error matters more, and is on its way
-        _LOGGER.warning("%s", error)
-    folder.remove_temporary()
-
-
 def cause_of(error: BaseException) -> str:
     """What went wrong, without the traceback that a runner hands on as an error's message."""
     message = _WHILE_RUNNING.sub("", str(error)).strip()
@@ -173,6 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, print what became of it, and return the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     _LOGGER.setLevel(logging.INFO)
+    # What a scheduler sends is taken as what a person sends: the job is cancelled and marked.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.getLogger("apache_beam.runners.common").addFilter(_has_a_traceback_to_show)
     try:
         summary = run(parse_args(sys.argv[1:] if argv is None else argv))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, BinaryIO, Protocol
@@ -24,6 +25,9 @@ from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Payload
 from model_dofns.manifest import OutputFile
 from model_dofns.rejects import Reject
+
+# Ours, and what Hadoop names its own.
+PART_NAME = re.compile(r"part-\d+(-of-\d+)?(\.\w+)*")
 
 
 class Part(Protocol):
@@ -93,6 +97,7 @@ class PartsSink(Sink):  # type: ignore[misc]  # Beam's classes are not typed
         temporary_folder: where they are written; this sink's own, and removed by no one here.
         suffix: of a part file's name, such as ``".jsonl"``.
         open_part: makes a :class:`Part` of an open file.
+        before_commit: raises where nothing may be committed any more.
     """
 
     def __init__(
@@ -101,7 +106,9 @@ class PartsSink(Sink):  # type: ignore[misc]  # Beam's classes are not typed
         temporary_folder: str,
         suffix: str,
         open_part: Callable[[BinaryIO], Part],
+        before_commit: Callable[[], None] = lambda: None,
     ) -> None:
+        self._before_commit = before_commit
         self._folder = folder
         self._temporary_folder = temporary_folder
         self._suffix = suffix
@@ -136,8 +143,17 @@ class PartsSink(Sink):  # type: ignore[misc]  # Beam's classes are not typed
         yield from map(to_text, finished)
 
     def _rename(self, sources: list[str], targets: list[str]) -> None:
-        """Rename all files, of which an earlier attempt may have renamed some."""
+        """Rename all files, of which an earlier attempt may have renamed some.
+
+        A runner that starts all over writes other files, perhaps another number of them: what an
+        attempt before that has renamed goes.
+        """
+        self._before_commit()
         make_folder(self._folder)
+        strays = _names_in(self._folder) - {posixpath.basename(target) for target in targets}
+        strays = {name for name in strays if PART_NAME.fullmatch(name)}
+        if strays:
+            FileSystems.delete([posixpath.join(self._folder, name) for name in sorted(strays)])
         waiting = _names_in(self._temporary_folder)
         pending = [
             (source, target)

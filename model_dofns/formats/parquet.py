@@ -33,6 +33,7 @@ from model_dofns.formats.base import (
 # Rows are gathered up to this much before they are written as a row group.
 ROW_GROUP_BYTES = 64 << 20
 _MAX_BLOCK_ROWS = 1 << 16
+_SAMPLE_ROWS = 64
 # The last is for the names of columns.
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
@@ -61,7 +62,9 @@ class ParquetFormat(Format):
                 group = parquet.metadata.row_group(index)
                 if part.start <= _first_byte(group) < part.stop:
                     blocks = parquet.iter_batches(
-                        _block_rows(group, block_bytes), row_groups=[index], use_threads=False
+                        _block_rows(parquet, index, block_bytes),
+                        row_groups=[index],
+                        use_threads=False,
                     )
                     position = row
                     for batch in blocks:
@@ -99,9 +102,15 @@ def _first_byte(group: pq.RowGroupMetaData) -> int:
     return min(offsets, default=4)
 
 
-def _block_rows(group: pq.RowGroupMetaData, block_bytes: int) -> int:
-    row_bytes = group.total_byte_size / max(group.num_rows, 1)
-    return int(min(max(block_bytes / max(row_bytes, 1), 1), _MAX_BLOCK_ROWS))
+def _block_rows(parquet: pq.ParquetFile, index: int, block_bytes: int) -> int:
+    """How many rows of a row group make a block: by their size in memory, of which a few tell.
+
+    The file's own figures are of encoded values, and a dictionary may make them a thousandfold.
+    """
+    some = next(parquet.iter_batches(_SAMPLE_ROWS, row_groups=[index], use_threads=False), None)
+    if some is None or not some.num_rows:
+        return 1
+    return int(min(max(block_bytes * some.num_rows / max(some.nbytes, 1), 1), _MAX_BLOCK_ROWS))
 
 
 class ParquetRows(Records):

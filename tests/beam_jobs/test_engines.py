@@ -21,7 +21,8 @@ from job_runs import (
 
 from model_dofns.formats.base import Format
 
-PRISM = os.environ.get("PRISM") or shutil.which("prism") or str(Path.home() / "go/bin/prism")
+BUILT = Path(__file__).parents[2] / "build" / "prism"  # by make prism
+PRISM = os.environ.get("PRISM") or shutil.which("prism") or str(BUILT)
 TWO_WORKERS = ("--direct_num_workers", "2", "--direct_running_mode")
 
 ENGINES = {

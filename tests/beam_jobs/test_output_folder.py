@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 import platform
 from pathlib import Path
 
+import apache_beam as beam
 import pyarrow as pa
 import pyarrow.dataset
 import pytest
@@ -26,7 +28,7 @@ from job_runs import (
     write_rows,
 )
 
-from beam_jobs.score import Options
+from beam_jobs.score import Job, Options, build, parse_args, plan
 from model_dofns.manifest import MaxErrors, library_version
 
 THREADS = ("--direct_num_workers", "2", "--direct_running_mode", "multi_threading")
@@ -382,3 +384,77 @@ def test_overwrite_never_removes_the_input(given: Path, tmp_path: Path, score: S
 
     assert ended.exit_code == 4
     assert snapshot(out) == before
+
+
+# --- jobs beside one another ---
+
+
+def planned(given: Path, out: Path | str) -> Job:
+    return plan(parse_args(["--model", PLAIN, "--input", str(given), "--output", str(out)]))
+
+
+def test_a_job_that_comes_back_writes_nothing_into_the_folder_of_the_next(
+    given: Path, tmp_path: Path, score: Score
+) -> None:
+    """Its launcher had lost it, and was told to run the job again with --overwrite."""
+    out = tmp_path / "out"
+    lost = planned(given, out)
+    lost.folder.prepare(overwrite=False)
+    assert score("--model", PLAIN, "--input", given, "--output", out, "--overwrite").exit_code == 0
+    before = snapshot(out)
+    with pytest.raises(Exception, match="has been launched into"), beam.Pipeline() as pipeline:
+        build(pipeline, lost)
+    lost.folder.remove_temporary()
+    assert snapshot(out) == before
+
+
+def test_a_failed_job_of_ones_own_pipeline_can_be_overwritten(
+    given: Path, tmp_path: Path, score: Score
+) -> None:
+    out = tmp_path / "out"
+    planned(given, out).folder.prepare(overwrite=False)
+    (out / "part-00000-of-00001.jsonl").touch()
+    assert score("--model", PLAIN, "--input", given, "--output", out, "--overwrite").exit_code == 0
+
+
+def test_the_folder_is_settled_where_the_job_is_launched(
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = planned(given, "out")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # as a worker
+    assert pickle.loads(pickle.dumps(job)).folder.path == str(tmp_path / "out")
+
+
+def test_a_full_disk_at_launch_leaves_a_folder_that_can_be_used(
+    given: Path, tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    words = ("--model", PLAIN, "--input", given, "--output", out)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSystems, "rename", staticmethod(full))
+        assert score(*words).exit_code == 4
+    assert score(*words).exit_code == 0
+
+
+def test_overwrite_keeps_files_that_only_look_like_parts(
+    given: Path, tmp_path: Path, score: Score
+) -> None:
+    out = tmp_path / "out"
+    words = ("--model", PLAIN, "--input", given, "--output", out)
+    score(*words)
+    (out / "part-notes.md").write_text("a person's")
+    assert score(*words, "--overwrite").exit_code == 0
+    assert (out / "part-notes.md").read_text() == "a person's"
+
+
+def test_a_manifest_shows_no_values_of_beams_flags() -> None:
+    words = ["--s3_secret_access_key", "TOPSECRET", "--s3_session_token=HIDDEN"]
+    options = parse_args(["--model", "m", "--input", "in", "--output", "out", *words])
+    assert options.shown()["pipeline_args"] == ["--s3_secret_access_key", "--s3_session_token"]
+    assert not {"TOPSECRET", "HIDDEN"} & set(json.dumps(options.shown()).split('"'))

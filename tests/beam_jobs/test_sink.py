@@ -163,6 +163,16 @@ def test_files_of_a_bundle_that_was_given_up_are_left_out(tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "out").glob("part-*")] == [Path(file.path).name]
 
 
+def test_a_runner_that_starts_all_over_leaves_no_file_of_its_first_attempt(tmp_path: Path) -> None:
+    to = predictions_sink(tmp_path)
+    finalized(to, three_bundles(to))
+    again = [write_bundle(to, "again", lines(1, 2, 3, 4, 5, 6))]
+    (file,) = finalized(to, again)
+    assert [path for path in contents(tmp_path) if "/part-" in path] == [
+        str(Path(file.path).relative_to(tmp_path))
+    ]
+
+
 @pytest.mark.parametrize("when", ["before it was renamed", "after it was renamed"])
 def test_a_file_that_is_missing_is_an_error(when: str, tmp_path: Path) -> None:
     to = predictions_sink(tmp_path)

@@ -81,9 +81,16 @@ def test_a_row_group_is_read_in_blocks_that_say_which_row_they_begin_with(
 
 @pytest.mark.parametrize("block_bytes", [1, 1 << 30])
 def test_a_block_has_at_least_a_row_and_at_most_so_many(block_bytes: int) -> None:
-    data = file_of(pa.table({"a": [True] * (70_000 if block_bytes > 1 else 50)}))
+    data = file_of(pa.table({"a": [1] * (70_000 if block_bytes > 1 else 50)}))
     sizes = [block.data.num_rows for block in read(data, block_bytes=block_bytes)]
     assert sizes == ([1] * 50 if block_bytes == 1 else [65_536, 70_000 - 65_536])
+
+
+def test_a_dictionary_makes_no_block_larger() -> None:
+    """Small in the file, and a thousand times as large in memory."""
+    data = file_of(pa.table({"a": ["x" * 10_000] * 5_000}))
+    assert len(data) < 200_000
+    assert max(block.nbytes for block in read(data, block_bytes=1_000_000)) <= 2_000_000
 
 
 def written_with(schema: pa.Schema, *tables: pa.Table) -> bytes:
