@@ -173,9 +173,9 @@ class JsonLines(Records):
             if literal_[:1] in data and literal_ in data:
                 alike[self._rows_at(match.start() for match in re.finditer(pattern, data))] = False
         # Each of these lines has one "{" at least; what is left of them all may be in one line.
-        is_opening = (self._bytes == ord("{")) | (self._bytes == ord("["))
-        if np.count_nonzero(is_opening) - np.count_nonzero(alike) >= MAX_NESTING:
-            opening = np.flatnonzero(is_opening)
+        opened = np.count_nonzero(self._bytes == ord("{")) + data.count(b"[")
+        if opened - np.count_nonzero(alike) >= MAX_NESTING:
+            opening = np.flatnonzero((self._bytes == ord("{")) | (self._bytes == ord("[")))
             rows = np.searchsorted(self._line_ends, opening)
             alike &= np.bincount(rows, minlength=len(self)) <= MAX_NESTING
         if not data.isascii() and not _is_utf8(data):
