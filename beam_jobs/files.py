@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
@@ -16,6 +17,7 @@ from apache_beam.pvalue import TaggedOutput
 from model_dofns.exceptions import InputError, UnreadableFileError, UsageError
 from model_dofns.formats import FORMATS, format_of
 from model_dofns.formats.base import Block, Range
+from model_dofns.formats.compression import codec_of
 from model_dofns.manifest import InputFile
 
 _GLOB_CHARACTER = re.compile(r"[*?\[]")
@@ -73,6 +75,8 @@ def _matched(pattern: str) -> list[InputFile]:
     first = _GLOB_CHARACTER.search(glob)
     if first is None or FileSystems.exists(glob):  # a name may have characters of a glob in it
         beginning, asked_for = glob, set()
+        if os.path.isdir(glob):
+            _refuse_unseen(glob)
         glob = _GLOB_CHARACTER.sub("?", glob)
     else:
         beginning = glob[: first.start()].rpartition("/")[0]
@@ -91,9 +95,31 @@ def _matched(pattern: str) -> list[InputFile]:
 
 def _match(pattern: str) -> list[InputFile]:
     matched = FileSystems.match([pattern])[0].metadata_list
-    return [
-        InputFile(file.path, file.size_in_bytes) for file in matched if not os.path.isdir(file.path)
-    ]
+    found = [(file.path, file.size_in_bytes) for file in matched if not os.path.isdir(file.path)]
+    for path, _ in found:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError(f"the input {path} is a pipe or a device: it cannot be read twice")
+    return [InputFile(path, size) for path, size in found]
+
+
+def _refuse_unseen(folder: str) -> None:
+    """Refuse a local folder in which Beam would pass something over without a word.
+
+    Raises:
+        InputError: a folder below it is a link, or cannot be listed; or a link leads nowhere.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"the input folder {error.filename} cannot be listed: {error}") from error
+
+    for above, folders, files in os.walk(folder, onerror=refuse):
+        for name in (*folders, *files):
+            path = os.path.join(above, name)
+            if os.path.islink(path) and (name in folders or not os.path.exists(path)):
+                raise InputError(
+                    f"the input {path} is a link to a folder, or to nothing, which is not followed:"
+                    " name what it leads to with an --input of its own"
+                )
 
 
 def settle_format(files: Iterable[InputFile], asked_for: str | None) -> str:
@@ -178,13 +204,15 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
                         f" {size} now: do not write to files that are being read"
                     )
                 file.seek(0)
+                if size == 0 and codec_of(path) is not None:
+                    raise OSError("it is empty, and not even compressed nothing is")
                 format_ = FORMATS[self._format_name]
                 yield from format_.read_blocks(
                     format_.opened(file, path),
                     element.part,
                     max_record_bytes=self._max_record_bytes,
                 )
-        except (BeamIOError, OSError) as error:
+        except (BeamIOError, OSError, pa.ArrowException) as error:
             raise UnreadableFileError(
                 f"{path} cannot be read: {type(error).__name__}: {error}"
             ) from error

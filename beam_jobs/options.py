@@ -78,7 +78,8 @@ def parse_args(argv: Sequence[str]) -> Options:
     parser = _parser()
     try:
         parsed, for_beam = parser.parse_known_args(ours)
-    except ValueError as error:  # of a file of flags: a stray quote, or it is no text
+    # Of a file of flags: a stray quote, or it is no text, or it names itself.
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"a file of flags cannot be read: {error}") from error
     _refuse_unknown(parser, for_beam)
     values = vars(parsed)

@@ -12,7 +12,7 @@ import posixpath
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from beam_jobs.sink import PART_NAME, make_folder
+from beam_jobs.sink import make_folder, remove_parts
 from model_dofns.exceptions import OutputFolderError, ScoringError
 from model_dofns.manifest import (
     JOB_FILE,
@@ -83,8 +83,12 @@ class OutputFolder:
             )
         _delete(self.manifest)  # first: from here on the folder is not whole
         for name in sorted(names):
-            if PART_NAME.fullmatch(name) or name in (REJECTS_FOLDER, TEMPORARY_FOLDER):
+            if name == TEMPORARY_FOLDER:
                 _delete(posixpath.join(self.path, name))
+        for folder in (self.path, self.rejects):
+            remove_parts(folder, keep=set())
+        if not _entries(self.rejects):
+            _delete(self.rejects)
         make_folder(self.path)
         try:
             self._write_job({})
@@ -95,8 +99,9 @@ class OutputFolder:
     def mark(self, status: str, error: str) -> None:
         """Say in ``_job.json`` how a job ended that did not get to its manifest, if that works."""
         try:
+            self.refuse_if_taken()
             self._write_job({"status": status, "ended": now(), "error": error})
-        except (BeamIOError, OSError) as failure:  # the job's own error matters more
+        except (BeamIOError, OSError, ValueError, ScoringError) as failure:  # the job's own matters
             _LOGGER.warning("%s cannot be marked as %s: %s", self.path, status, failure)
 
     def _write_job(self, facts: dict[str, str]) -> None:

@@ -96,12 +96,15 @@ def plan(options: Options, runner: str = "") -> Job:
     Raises:
         DoesNotFitError: one of them does not exist or does not fit.
     """
+    # Before a model is loaded, as that may change the working folder.
+    output = absolute(options.output).rstrip("/")
+    patterns = [absolute(pattern) for pattern in options.input]
     spec = resolve_model(options.model, options.models, options.expect_version)
     metadata = None
     if options.preflight:
         scorer = Scorer(spec, prediction_field=options.prediction_field)
         metadata = scorer.metadata
-    files = tuple(match_input(options.input))
+    files = tuple(match_input(patterns))
     format_name = settle_format(files, options.input_format)
     if options.compression not in (None, *FORMATS[format_name].compressions):
         raise UsageError(
@@ -118,7 +121,7 @@ def plan(options: Options, runner: str = "") -> Job:
         metadata=metadata,
         files=files,
         format=format_name,
-        output=absolute(options.output).rstrip("/"),
+        output=output,
         options=options,
     )
     _refuse_overlap(job)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -157,16 +158,27 @@ def _has_a_traceback_to_show(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], ScoringError))
 
 
+def _say(text: str, stream: TextIO) -> None:
+    """Print, where that can be done: a closed pipe changes nothing about how a job ended."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except (OSError, ValueError):
+        # Or Python would try once more when it ends, and end with an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1 if stream is sys.stdout else 2)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, print what became of it, and return the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     _LOGGER.setLevel(logging.INFO)
     # What a scheduler sends is taken as what a person sends: the job is cancelled and marked.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     logging.getLogger("apache_beam.runners.common").addFilter(_has_a_traceback_to_show)
     try:
         summary = run(parse_args(sys.argv[1:] if argv is None else argv))
-        print(summary.table())
+        _say(summary.table(), sys.stdout)
         if summary.too_many_errors:
             raise TooManyErrorsError(
                 "more records were rejected than --max_errors"
@@ -174,10 +186,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         return EXIT_DONE
     except ScoringError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}", sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:  # before the job had started
-        print("interrupted", file=sys.stderr)
+        _say("interrupted", sys.stderr)
         return InterruptedJobError.exit_code
 
 

@@ -8,6 +8,7 @@ and its temporary folder is read as data.
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -26,8 +27,7 @@ from model_dofns.formats.base import Payload
 from model_dofns.manifest import OutputFile
 from model_dofns.rejects import Reject
 
-# Ours, and what Hadoop names its own.
-PART_NAME = re.compile(r"part-\d+(-of-\d+)?(\.\w+)*")
+_PART_NAME = re.compile(r"part-\d{5,}-of-\d{5,}(\.\w+)+")
 
 
 class Part(Protocol):
@@ -150,10 +150,7 @@ class PartsSink(Sink):  # type: ignore[misc]  # Beam's classes are not typed
         """
         self._before_commit()
         make_folder(self._folder)
-        strays = _names_in(self._folder) - {posixpath.basename(target) for target in targets}
-        strays = {name for name in strays if PART_NAME.fullmatch(name)}
-        if strays:
-            FileSystems.delete([posixpath.join(self._folder, name) for name in sorted(strays)])
+        remove_parts(self._folder, keep={posixpath.basename(target) for target in targets})
         waiting = _names_in(self._temporary_folder)
         pending = [
             (source, target)
@@ -230,6 +227,14 @@ def make_folder(path: str) -> None:
             # Another worker was quicker, or not: then writing into it says what is wrong.
             if not FileSystems.exists(path):
                 raise
+
+
+def remove_parts(folder: str, keep: set[str]) -> None:
+    """Remove the part files of a folder, but for some; nothing else, and no folder."""
+    parts = sorted(name for name in _names_in(folder) - keep if _PART_NAME.fullmatch(name))
+    paths = [posixpath.join(folder, name) for name in parts]
+    if files := [path for path in paths if not os.path.isdir(path)]:
+        FileSystems.delete(files)
 
 
 def _names_in(folder: str) -> set[str]:

@@ -52,7 +52,7 @@ class _SizedCoder(beam.coders.Coder):  # type: ignore[misc]  # Beam's classes ar
         return pickle.loads(encoded)
 
     def estimate_size(self, value: Block | ScoredRecords) -> int:
-        return value.nbytes
+        return min(value.nbytes, 2**31 - 1)  # Beam counts in 32 bits
 
     def is_deterministic(self) -> bool:
         return False

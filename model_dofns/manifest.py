@@ -100,7 +100,10 @@ class Manifest:
     python_version: str = field(default_factory=platform.python_version)
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False).encode() + b"\n"
+        try:
+            return json.dumps(asdict(self), indent=2, ensure_ascii=False).encode() + b"\n"
+        except UnicodeEncodeError:  # a name that is not UTF-8
+            return json.dumps(asdict(self), indent=2).encode() + b"\n"
 
     @classmethod
     def from_json(cls, text: bytes) -> Manifest:

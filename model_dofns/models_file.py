@@ -100,7 +100,7 @@ def _read_entries(path: str) -> dict[str, yaml.Node]:
     """The nodes of the entries under ``models``, by name."""
     try:
         document = _composed(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ModelsFileError(f"the models file {path} cannot be read: {error}") from error
     top = _children(document)
     entries = _children(top.get("models"))

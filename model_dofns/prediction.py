@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from model_dofns.exceptions import EveryPredictionFailsError, RecordError
 from model_dofns.fast_accept import Mask
 from model_dofns.formats.base import Records, Rows
-from model_dofns.schemas import RecordSchema, told
+from model_dofns.schemas import RecordSchema, is_interrupt, told
 
 # After so many guilty records the rest of a batch goes one by one.
 MAX_GUILTY = 8
@@ -84,8 +84,9 @@ def bisect(
             continue
         try:
             result: T | BaseException = call(start, stop)
-        # Whatever the author's code raises; a sys.exit() in it must not end a worker either.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             if stop - start > 1:
                 middle = (start + stop) // 2
                 pending += [(middle, stop), (start, middle)]
@@ -322,7 +323,9 @@ class RecordPredictor(Predictor):
             try:
                 values.append(self._predict(instance, outcome))
                 rows.append(row)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # as in bisect
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 failures.append(self._failure(row, error))
         outcome.rows, outcome.predictions = self._checked(
             np.array(rows, np.int64), self._output.batch(values), failures

@@ -136,8 +136,9 @@ class RecordSchema:
             return self.record_class.model_validate(record, by_name=by_name or None)
         except ValidationError as error:
             raise RecordError("ValidationError", _described(error)) from error
-        # A validator of the author's own may raise anything, and that is its verdict.
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # a validator of the author's own: that is its verdict
+            if is_interrupt(error):
+                raise
             raise RecordError(type(error).__name__, told(error)) from error
 
     def values(self, instance: BaseModel) -> tuple[Any, ...]:
@@ -224,6 +225,14 @@ def _column_value(name: str, plain: type | None, value: Any, nullable: bool) -> 
         except UnicodeEncodeError:
             raise RecordError("InvalidUTF8", f"{name}: {value!r} has a lone surrogate") from None
     return value
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """True for what is not the author's code going wrong but someone ending the process.
+
+    All else is: a sys.exit(), a panic of Rust's, a cancelled task. None of them may end a worker.
+    """
+    return isinstance(error, (KeyboardInterrupt, GeneratorExit))
 
 
 def told(error: BaseException) -> str:

@@ -299,3 +299,15 @@ class CarelessModel(OneAtATimeModel):
 
 def _with_scores(batch: pa.RecordBatch, scores: Any) -> pa.RecordBatch:
     return batch.set_column(1, "score", pa.array(scores))
+
+
+class Panic(BaseException):  # as Rust's libraries name theirs
+    """What is no Exception, and no one's wish to end the process."""
+
+
+class PanickingModel(PoisonModel):
+    """Panics at poison."""
+
+    def taste(self, xs: Sequence[float]) -> None:
+        if POISON in xs:
+            raise Panic("index out of bounds")

@@ -222,6 +222,14 @@ def test_a_model_whose_warnings_are_errors_rejects_and_no_more() -> None:
     assert verdicts(scored) == [("predict", "UserWarning")]
 
 
+def test_a_panic_rejects_its_record_and_no_more() -> None:
+    scored = Scorer(ModelSpec("models:PanickingModel")).score(
+        block(line(1.0), line(models.POISON), line(2.0))
+    )
+    assert verdicts(scored) == [("predict", "Panic")]
+    assert scored.records_scored == 2
+
+
 def test_a_model_that_overwrites_its_input_changes_no_record() -> None:
     some = rows(x=[1.5, models.POISON, 3.5], weight=[0.25, None, 0.75])
     before = some.data.to_pylist()

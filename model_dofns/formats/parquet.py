@@ -1,7 +1,7 @@
 """Parquet: tables by the row group, through pyarrow.
 
-A range owns the row groups whose first byte is in it. A row's number, in blocks and in rejects,
-counts from 0 over the whole file.
+A file's row groups are dealt to its ranges in proportion, by their number. A row's number, in
+blocks and in rejects, counts from 0 over the whole file.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -56,25 +57,38 @@ class ParquetFormat(Format):
     ) -> Iterator[Block]:
         """``max_record_bytes`` is for text; a row group's rows are read in steps in any case."""
         try:
-            parquet = pq.ParquetFile(file, pre_buffer=False)
+            parquet = pq.ParquetFile(
+                file,
+                pre_buffer=False,
+                coerce_int96_timestamp_unit="us",  # nanoseconds end in 2262, and would wrap
+            )
+            groups = [parquet.metadata.row_group(i) for i in range(parquet.num_row_groups)]
+            if sum(group.num_rows for group in groups) != parquet.metadata.num_rows:
+                raise OSError("the row groups have not as many rows as the file")
+            size = file.seek(0, os.SEEK_END)
             row = 0
-            for index in range(parquet.num_row_groups):
-                group = parquet.metadata.row_group(index)
-                if part.start <= _first_byte(group) < part.stop:
-                    blocks = parquet.iter_batches(
-                        _block_rows(parquet, index, block_bytes),
-                        row_groups=[index],
-                        use_threads=False,
-                    )
+            for index, group in enumerate(groups):
+                # In proportion, because where a group says it is may be wrong.
+                if part.start <= size * index // len(groups) < part.stop:
                     position = row
-                    for batch in blocks:
+                    for batch in self._batches(parquet, index, block_bytes):
                         yield Block(self.name, part.path, batch, position)
                         position += batch.num_rows
+                    if position != row + group.num_rows:
+                        raise OSError(
+                            f"row group {index} has {position - row} rows, not {group.num_rows}"
+                        )
                 row += group.num_rows
         except _UNREADABLE as error:
             raise UnreadableFileError(
                 f"{part.path} cannot be read as Parquet: {type(error).__name__}: {error}"
             ) from error
+
+    def _batches(
+        self, parquet: pq.ParquetFile, index: int, block_bytes: int
+    ) -> Iterator[pa.RecordBatch]:
+        rows = _block_rows(parquet, index, block_bytes)
+        yield from parquet.iter_batches(rows, row_groups=[index], use_threads=False)
 
     def records(self, block: Block, layout: Layout) -> ParquetRows:
         return ParquetRows(block, layout)
@@ -93,13 +107,6 @@ class ParquetFormat(Format):
         assert isinstance(payload, pa.RecordBatch)
         assert isinstance(other, pa.RecordBatch)
         return bool(payload.schema.equals(other.schema, check_metadata=True))
-
-
-def _first_byte(group: pq.RowGroupMetaData) -> int:
-    """Where a row group begins; behind the magic bytes where it has nothing."""
-    columns = [group.column(0)] if group.num_columns else []
-    offsets = [o for c in columns for o in (c.dictionary_page_offset, c.data_page_offset) if o]
-    return min(offsets, default=4)
 
 
 def _block_rows(parquet: pq.ParquetFile, index: int, block_bytes: int) -> int:
@@ -152,10 +159,10 @@ class ParquetRows(Records):
             )
             yield from (RecordError("NameClash", message) for _ in wanted)
             return
-        batch = self._batch.select(self._judged).take(pa.array(wanted))
+        batch = _taken(self._batch.select(self._judged), wanted)
         try:
             records = batch.to_pylist()
-        except (ValueError, OverflowError, pa.ArrowException):  # a value that Python cannot hold
+        except Exception:  # noqa: BLE001  # a value that Python cannot hold; an unknown time zone
             records = [_record(batch.slice(i, 1)) for i in range(batch.num_rows)]
         yield from records
 
@@ -170,7 +177,7 @@ class ParquetRows(Records):
 
     def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
         """The columns as they came, and the prediction's behind them."""
-        batch = self._batch if len(rows) == len(self) else self._batch.take(pa.array(rows))
+        batch = self._batch if len(rows) == len(self) else _taken(self._batch, rows)
         columns = zip(self._layout.prediction_columns(), predictions.columns, strict=True)
         for name, column in columns:
             batch = batch.append_column(pa.field(name, column.type), column)
@@ -183,8 +190,8 @@ def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:
         return row.to_pylist()[0]  # type: ignore[no-any-return]  # pyarrow has no types
     except UnicodeDecodeError as error:
         return RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}")
-    except (ValueError, OverflowError, pa.ArrowException) as error:
-        return RecordError("InvalidValue", str(error))
+    except Exception as error:  # noqa: BLE001  # as above
+        return RecordError("InvalidValue", f"{type(error).__name__}: {error}")
 
 
 def _json_form(scalar: pa.Scalar) -> Any:
@@ -201,13 +208,30 @@ def _json_form(scalar: pa.Scalar) -> Any:
         value = scalar.as_py()
     except UnicodeDecodeError:
         return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
-    except (ValueError, OverflowError):  # a day or a time that Python cannot hold
-        return scalar.cast(pa.string()).as_py()
+    except Exception:  # noqa: BLE001  # a day or a time that Python cannot hold; an unknown zone
+        return _arrow_text(scalar)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return str(value)
+
+
+def _arrow_text(scalar: pa.Scalar) -> str:
+    """A value in Arrow's own words; at the least, of what type it is."""
+    try:
+        return str(scalar.cast(pa.string()).as_py())
+    except pa.ArrowException:
+        return f"<{scalar.type}>"
+
+
+def _taken(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
+    """Some rows of a batch."""
+    try:
+        return batch.take(pa.array(rows))
+    except pa.ArrowNotImplementedError:  # of a view of text, for one
+        parts = [batch.slice(row, 1) for row in rows.tolist()] or [batch.slice(0, 0)]
+        return pa.concat_batches(parts)
 
 
 class ParquetWriter:

@@ -7,7 +7,10 @@ import functools
 import json
 import os
 import resource
+import shlex
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -426,3 +429,14 @@ def test_interrupting_the_launcher_ends_its_workers(tmp_path: Path, score: Score
     assert "interrupted" in ended.err
     assert "--overwrite" in ended.err
     assert_rerun_is_exact(given, out, score)
+
+
+@pytest.mark.parametrize("stream", [">/dev/full", "| head -c 0"])
+def test_a_job_that_cannot_say_so_is_done_all_the_same(stream: str, tmp_path: Path) -> None:
+    given, out = fill(tmp_path / "in", "jsonl"), tmp_path / "out"
+    words = ["--model", PLAIN, "--input", str(given), "--output", str(out)]
+    command = shlex.join([sys.executable, "-m", "beam_jobs.score", *words])
+    script = f"{command} {stream}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+    assert_whole(out)

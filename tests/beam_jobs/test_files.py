@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,32 @@ def test_a_pattern_finds_its_files(pattern: str, names: tuple[str, ...], here: P
 
 def test_a_glob_finds_the_files_beside_folders(here: Path) -> None:
     assert set(found(here, "in/*")) >= {"a.jsonl", "b.jsonl", "c [1].jsonl"}
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def link_to_a_folder(path: Path) -> None:
+    path.symlink_to(path.parent.parent)
+
+
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("make", [make_pipe, link_to_a_folder, link_to_nothing])
+def test_what_would_hang_or_be_passed_over_is_refused(
+    make: Callable[[Path], None], here: Path
+) -> None:
+    make(here / "in" / "odd.jsonl")
+    with pytest.raises(InputError, match=r"odd\.jsonl"):
+        match_input(["in"])
+
+
+def test_a_link_to_a_file_is_that_file(here: Path) -> None:
+    (here / "in" / "link.jsonl").symlink_to("a.jsonl")
+    assert "link.jsonl" in {Path(file.path).name for file in match_input(["in"])}
 
 
 def test_a_file_is_found_once_and_all_are_sorted(here: Path) -> None:

@@ -57,12 +57,25 @@ def test_each_row_group_is_read_once_wherever_the_file_is_cut(
         assert pa.Table.from_batches([block.data for block in blocks]).equals(table)
 
 
-def test_a_range_owns_the_row_groups_whose_first_byte_is_in_it() -> None:
-    data = file_of(pa.table({"a": range(2)}), row_group_size=1)
-    second = pq.read_metadata(io.BytesIO(data)).row_group(1).column(0).dictionary_page_offset
-    for begin, position in ((4, 0), (second, 1)):
-        assert [block.position for block in read(data, begin, begin + 1)] == [position]
-        assert read(data, begin - 1, begin) == []
+def test_row_groups_are_dealt_by_their_number() -> None:
+    data = file_of(pa.table({"a": range(4)}), row_group_size=1)
+    for number in range(4):
+        begin = len(data) * number // 4
+        assert [block.position for block in read(data, begin, begin + 1)] == [number]
+        assert [block.position for block in read(data, begin + 1, begin + 2)] == []
+
+
+def test_times_beyond_nanoseconds_stay_as_they_are() -> None:
+    """As Spark writes them."""
+    file, last = io.BytesIO(), datetime(9999, 12, 31, 23, 59)
+    table = pa.table({"t": pa.array([last], pa.timestamp("us"))})
+    pq.write_table(table, file, use_deprecated_int96_timestamps=True)
+    assert [block.data.to_pylist() for block in read(file.getvalue())] == [[{"t": last}]]
+
+
+def test_views_of_text_can_be_rejected() -> None:
+    batch = pa.RecordBatch.from_arrays([pa.array(["a", "b"], pa.string_view())], ["b"])
+    assert list(rows_of(batch).parse([1])) == [{"b": "b"}]
 
 
 @pytest.mark.parametrize(("row_group_size", "most"), [(10_000, 1_000), (700, 700)])
