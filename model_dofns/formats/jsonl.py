@@ -14,10 +14,9 @@ import base64
 import codecs
 import functools
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -41,15 +40,21 @@ from model_dofns.formats.base import (
 )
 from model_dofns.formats.compression import SUFFIXES
 from model_dofns.formats.json_text import literal, object_pieces
+from model_dofns.formats.json_values import MAX_NESTING, has_infinity, json_value
 from model_dofns.formats.lines import BLANK, LinesWriter, read_line_blocks
-
-# Deeper than any record, and far from Python's recursion limit wherever an engine calls from.
-MAX_NESTING = 200
 
 _IS_BLANK = np.isin(np.arange(256), np.frombuffer(BLANK, np.uint8))
 # What pyarrow.json and Python's json do not take alike. pyarrow.json takes "Inf" for Infinity,
 # which begins so as well; "-0" is a negative float to it, and an integer to Python.
 _DIFFERENCES = ((b"NaN", rb"NaN"), (b"Inf", rb"Inf"), (b"-0", rb"-0(?![.\deE])"))
+_KINDS = {
+    list: "array",
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "literal",
+    type(None): "null",
+}
 _ROW_OF_ERROR = re.compile(r" in row (\d+)$")
 # Beyond this share of refused lines, line by line is as fast as trying once more.
 _MAX_REFUSED = 1 / 16
@@ -220,7 +225,7 @@ class JsonLines(Records):
             text = self._data[self._starts[row] : self._ends[row]].decode()
         except UnicodeDecodeError as error:
             raise RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}") from error
-        record = _json_value(text)
+        record = json_value(text)
         if not isinstance(record, dict):
             raise RecordError("NotAnObject", f"a JSON {_KINDS[type(record)]}, and no object")
         if layout.prediction_field in record:
@@ -230,7 +235,7 @@ class JsonLines(Records):
                 " otherwise with --prediction_field",
             )
         for name in sorted(layout.input_names & record.keys()):
-            if _has_infinity(record[name]):
+            if has_infinity(record[name]):
                 raise RecordError("NumberOutOfRange", f"{name}: a number no double can hold")
         return record
 
@@ -348,67 +353,3 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-# --- JSON as RFC 8259 has it ---------------------------------------------------------------------
-
-_KINDS = {
-    list: "array",
-    str: "string",
-    int: "number",
-    float: "number",
-    bool: "literal",
-    type(None): "null",
-}
-# A string that is never closed reaches to the end, or looking for its end would take for ever.
-_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise RecordError("InvalidJSON", f"{constant} is no JSON value (RFC 8259)")
-
-
-def _int_or_infinity(digits: str) -> int | float:
-    """An integer; an infinity where it has more digits than Python converts."""
-    try:
-        return int(digits)
-    except ValueError:
-        return float(digits)
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-_decode_any_integer = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_int=_int_or_infinity
-).decode
-
-
-def _json_value(text: str) -> Any:
-    if text.count("{") + text.count("[") > MAX_NESTING and _nesting(text) > MAX_NESTING:
-        raise RecordError("NestingTooDeep", f"more than {MAX_NESTING} levels of nesting")
-    try:
-        try:
-            return _decode(text)
-        except json.JSONDecodeError:
-            raise
-        except ValueError:  # an integer of thousands of digits
-            return _decode_any_integer(text)
-    except json.JSONDecodeError as error:
-        raise RecordError("InvalidJSON", f"{error.msg} at character {error.pos}") from error
-
-
-def _nesting(text: str) -> int:
-    """How deep arrays and objects are nested."""
-    depth = deepest = 0
-    for match in _TOKENS.finditer(text):
-        token = match[0]
-        depth += 1 if token in "[{" else -1 if token in "]}" else 0
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _has_infinity(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isinf(value)
-    if isinstance(value, (dict, list)):
-        return any(map(_has_infinity, value.values() if isinstance(value, dict) else value))
-    return False

@@ -1,0 +1,72 @@
+"""One JSON text as RFC 8259 has it: Python's json, without what it takes beyond that."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from model_dofns.exceptions import RecordError
+
+# Deeper than any record, and far from Python's recursion limit wherever an engine calls from.
+MAX_NESTING = 200
+
+# A string that is never closed reaches to the end, or looking for its end would take for ever.
+_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise RecordError("InvalidJSON", f"{constant} is no JSON value (RFC 8259)")
+
+
+def _int_or_infinity(digits: str) -> int | float:
+    """An integer; an infinity where it has more digits than Python converts."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_decode_any_integer = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=_int_or_infinity
+).decode
+
+
+def json_value(text: str) -> Any:
+    """The value of a JSON text; an integer of more digits than Python converts is an infinity.
+
+    Raises:
+        RecordError: it is no JSON as RFC 8259 has it, or nested more than 200 levels deep.
+    """
+    if text.count("{") + text.count("[") > MAX_NESTING and _nesting(text) > MAX_NESTING:
+        raise RecordError("NestingTooDeep", f"more than {MAX_NESTING} levels of nesting")
+    try:
+        try:
+            return _decode(text)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # an integer of thousands of digits
+            return _decode_any_integer(text)
+    except json.JSONDecodeError as error:
+        raise RecordError("InvalidJSON", f"{error.msg} at character {error.pos}") from error
+
+
+def _nesting(text: str) -> int:
+    """How deep arrays and objects are nested."""
+    depth = deepest = 0
+    for match in _TOKENS.finditer(text):
+        token = match[0]
+        depth += 1 if token in "[{" else -1 if token in "]}" else 0
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def has_infinity(value: Any) -> bool:
+    """True where a number in the value, at any depth, is one that no double can hold."""
+    if isinstance(value, float):
+        return math.isinf(value)
+    if isinstance(value, (dict, list)):
+        return any(map(has_infinity, value.values() if isinstance(value, dict) else value))
+    return False
