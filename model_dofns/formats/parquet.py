@@ -71,7 +71,7 @@ class ParquetFormat(Format):
                 # In proportion, because where a group says it is may be wrong.
                 if part.start <= size * index // len(groups) < part.stop:
                     position = row
-                    for batch in self._batches(parquet, index, block_bytes):
+                    for batch in _batches(parquet, index, block_bytes):
                         yield Block(self.name, part.path, batch, position)
                         position += batch.num_rows
                     if position != row + group.num_rows:
@@ -83,12 +83,6 @@ class ParquetFormat(Format):
             raise UnreadableFileError(
                 f"{part.path} cannot be read as Parquet: {type(error).__name__}: {error}"
             ) from error
-
-    def _batches(
-        self, parquet: pq.ParquetFile, index: int, block_bytes: int
-    ) -> Iterator[pa.RecordBatch]:
-        rows = _block_rows(parquet, index, block_bytes)
-        yield from parquet.iter_batches(rows, row_groups=[index], use_threads=False)
 
     def records(self, block: Block, layout: Layout) -> ParquetRows:
         return ParquetRows(block, layout)
@@ -107,6 +101,11 @@ class ParquetFormat(Format):
         assert isinstance(payload, pa.RecordBatch)
         assert isinstance(other, pa.RecordBatch)
         return bool(payload.schema.equals(other.schema, check_metadata=True))
+
+
+def _batches(parquet: pq.ParquetFile, index: int, block_bytes: int) -> Iterator[pa.RecordBatch]:
+    rows = _block_rows(parquet, index, block_bytes)
+    yield from parquet.iter_batches(rows, row_groups=[index], use_threads=False)
 
 
 def _block_rows(parquet: pq.ParquetFile, index: int, block_bytes: int) -> int:

@@ -42,6 +42,8 @@ def test_a_job_equals_direct_scoring(
     engine: str, format_name: str, data: Path, tmp_path: Path, score: Score
 ) -> None:
     if engine == "Prism" and not os.access(PRISM, os.X_OK):
+        in_ci = os.environ.get("CI") and shutil.which("go")  # where it has been built
+        assert not in_ci, f"{PRISM} is missing"
         pytest.skip(f"no Prism binary: not in $PRISM, not on the PATH, and not at {PRISM}")
     pids, out = tmp_path / "pids", tmp_path / "out"
     pids.mkdir()
