@@ -44,7 +44,7 @@ from model_dofns.exceptions import (
     UsageError,
 )
 from model_dofns.formats import FORMATS
-from model_dofns.formats.base import Block
+from model_dofns.formats.base import Block, Layout
 from model_dofns.manifest import (
     DONE,
     TOO_MANY_ERRORS,
@@ -102,7 +102,7 @@ def plan(options: Options, runner: str = "") -> Job:
     spec = resolve_model(options.model, options.models, options.expect_version)
     metadata = None
     if options.preflight:
-        scorer = Scorer(spec, prediction_field=options.prediction_field)
+        scorer = Scorer(spec, Layout(prediction_field=options.prediction_field))
         metadata = scorer.metadata
     files = tuple(match_input(patterns))
     format_name = settle_format(files, options.input_format)
@@ -181,7 +181,10 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
         .with_output_types(Block)
         .with_outputs(UNREADABLE, main=BLOCKS)
     )
-    score = ScoreDoFn(job.spec, options.prediction_field, options.max_record_bytes)
+    layout = Layout(
+        prediction_field=options.prediction_field, max_record_bytes=options.max_record_bytes
+    )
+    score = ScoreDoFn(job.spec, layout)
     scored = read[BLOCKS] | "Score" >> beam.ParDo(score).with_output_types(
         ScoredRecords
     ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)

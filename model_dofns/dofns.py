@@ -6,7 +6,7 @@ The only module of this package that imports Beam.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
 from model_dofns import counters
-from model_dofns.formats.base import MAX_RECORD_BYTES, Block, Payload, payload_bytes
+from model_dofns.formats import FORMATS
+from model_dofns.formats.base import Block, Format, Layout, Payload, payload_bytes
 from model_dofns.model_spec import ModelSpec
 from model_dofns.scorer import Scorer
 
@@ -76,27 +77,27 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
 
     Args:
         spec: the model.
-        prediction_field: the name that a prediction gets in its record.
-        max_record_bytes: a record of text that is longer is rejected.
+        layout, formats, batch_size: as :class:`~model_dofns.Scorer` takes them.
     """
 
     def __init__(
         self,
         spec: ModelSpec,
-        prediction_field: str = "prediction",
-        max_record_bytes: int = MAX_RECORD_BYTES,
+        layout: Layout | None = None,
+        *,
+        formats: Mapping[str, Format] = FORMATS,
+        batch_size: int | None = None,
     ) -> None:
         self._spec = spec
-        self._prediction_field = prediction_field
-        self._max_record_bytes = max_record_bytes
+        self._layout = layout
+        self._formats = formats
+        self._batch_size = batch_size
         self._scorer: Scorer | None = None
         self._said_which_model = False
 
     def setup(self) -> None:
         self._scorer = Scorer(
-            self._spec,
-            prediction_field=self._prediction_field,
-            max_record_bytes=self._max_record_bytes,
+            self._spec, self._layout, formats=self._formats, batch_size=self._batch_size
         )
         self._said_which_model = False
 

@@ -135,7 +135,7 @@ class Predictor(ABC):
                 failures.append(Failure(row, "decode", record.error, record.message))
                 continue
             try:
-                yield row, self._input.judge(record)
+                yield row, self._input.judge(record, as_text=records.are_texts)
             except RecordError as error:
                 failures.append(Failure(row, "validate", error.error, error.message))
 

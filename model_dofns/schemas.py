@@ -123,16 +123,19 @@ class RecordSchema:
             arrays.append(array)
         return pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema), accepted
 
-    def judge(self, record: Record, *, by_name: bool = False) -> BaseModel:
+    def judge(self, record: Record, *, by_name: bool = False, as_text: bool = False) -> BaseModel:
         """The one judge: the class itself, on one record.
 
         Args:
             record: by the keys the class reads; by field names too where ``by_name`` says so.
+            as_text: all values are text, and mean what they say, as in CSV.
 
         Raises:
             RecordError: the class refuses the record; the message names each field and why.
         """
         try:
+            if as_text:
+                return self.record_class.model_validate_strings(record)
             return self.record_class.model_validate(record, by_name=by_name or None)
         except ValidationError as error:
             raise RecordError("ValidationError", _described(error)) from error

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pyarrow as pa
 
 from model_dofns import counters
 from model_dofns.exceptions import ModelError
 from model_dofns.formats import FORMATS
-from model_dofns.formats.base import MAX_RECORD_BYTES, Block, Layout, Payload, Records
+from model_dofns.formats.base import Block, Format, Layout, Payload, Records
 from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelMetadata, ModelSpec
-from model_dofns.prediction import BatchPredictor, Failure, Predictor, RecordPredictor
+from model_dofns.prediction import BatchPredictor, Failure, Outcome, Predictor, RecordPredictor
 from model_dofns.rejects import Reject
 from model_dofns.schemas import RecordSchema
+
+# What --with_version adds to a prediction.
+_VERSION: Final = ("model", "version")
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,8 @@ class ScoredBlock:
     """What became of a block: ``records_read == records_scored + len(rejects)``.
 
     Attributes:
-        predictions: the scored records, each with its prediction, in the block's format; None
-            where there are none.
+        predictions: the scored records, each with its prediction, in the block's format or in
+            the one that the layout says; None where there are none.
         records_scored: how many those are.
         rejects: one for each other record, by where they stand in the file.
         records_read: how many records the block had.
@@ -50,8 +56,8 @@ class Scorer:
 
     Args:
         spec: the model.
-        prediction_field: the name that a prediction gets in its record.
-        max_record_bytes: a record of text that is longer is rejected.
+        layout: how records are read and written; what the model says of them is added here.
+        formats: the formats of blocks, by name, as the job has them.
         batch_size: how many records the model is handed at once; None for all of a block's.
 
     Raises:
@@ -61,28 +67,34 @@ class Scorer:
     def __init__(
         self,
         spec: ModelSpec,
+        layout: Layout | None = None,
         *,
-        prediction_field: str = "prediction",
-        max_record_bytes: int = MAX_RECORD_BYTES,
+        formats: Mapping[str, Format] = FORMATS,
         batch_size: int | None = None,
     ) -> None:
         begin = time.perf_counter()
         model = spec.load()
         self.model_load_seconds = time.perf_counter() - begin
         self.metadata = ModelMetadata.of(model)
-        input_schema, output_schema = (
-            RecordSchema(model.input_schema),
-            RecordSchema(model.output_schema),
+        self._formats = formats
+        self.input_schema = RecordSchema(model.input_schema)
+        self.output_schema = RecordSchema(model.output_schema)
+        layout = layout or Layout()
+        types = self.input_schema.arrow_schema or ()
+        self.layout = replace(
+            layout,
+            input_names=self.input_schema.input_names,
+            input_types={field.name: field.type for field in types},
+            output_names=self.output_schema.names + (_VERSION if layout.with_version else ()),
+            whole_record=self.input_schema.reads_whole_record,
         )
-        self.layout = Layout(
-            input_names=input_schema.input_names,
-            output_names=output_schema.names,
-            whole_record=input_schema.reads_whole_record,
-            prediction_field=prediction_field,
-            max_record_bytes=max_record_bytes,
-        )
+        if len(set(self.layout.output_names)) < len(self.layout.output_names):
+            raise ModelError(
+                f"{type(model).__name__} predicts a field named model or version itself, and so"
+                " does --with_version"
+            )
         turn = contextlib.nullcontext() if model.thread_safe else spec.lock()
-        self._predictor = _predictor(model, input_schema, output_schema, turn, batch_size)
+        self._predictor = _predictor(model, self.input_schema, self.output_schema, turn, batch_size)
 
     def score(self, block: Block) -> ScoredBlock:
         """Score the records of a block.
@@ -90,13 +102,13 @@ class Scorer:
         Raises:
             EveryPredictionFailsError: the first 1,000 records of this task all failed in predict.
         """
-        records = FORMATS[block.format].records(block, self.layout)
+        records = self._formats[block.format].records(block, self.layout)
         outcome = self._predictor.score(records)
         failures = sorted(outcome.failures, key=lambda failure: failure.row)
         rejects = [self._reject(block, records, failure) for failure in failures]
         predictions = None
         if len(outcome.rows):
-            predictions = records.with_predictions(outcome.rows, outcome.predictions)
+            predictions = self._written(block, records, outcome)
         counts = {
             counters.RECORDS_READ: len(records),
             counters.RECORDS_SCORED: len(outcome.rows),
@@ -106,6 +118,28 @@ class Scorer:
         for stage, count in counters.rejected_by_stage(rejects).items():
             counts[counters.records_rejected(stage)] = count
         return ScoredBlock(predictions, len(outcome.rows), rejects, len(records), counts)
+
+    def _written(self, block: Block, records: Records, outcome: Outcome) -> Payload:
+        """The scored records with their predictions, in the format they go into."""
+        predictions = outcome.predictions
+        if self.layout.with_version:
+            predictions = self._with_version(predictions)
+        if self.layout.output_format in (None, block.format):
+            return records.with_predictions(outcome.rows, predictions)
+        into = self._formats[self.layout.output_format]
+        return into.encode(records.fields(outcome.rows), predictions, self.layout)
+
+    def _with_version(self, predictions: pa.RecordBatch) -> pa.RecordBatch:
+        """The predictions with the model's name and version, as columns and as metadata."""
+        said = dict(
+            zip(_VERSION, (self.metadata.qualified_name, self.metadata.version), strict=True)
+        )
+        for name, text in said.items():
+            column = pa.array([text] * predictions.num_rows, pa.string())
+            predictions = predictions.append_column(name, column)
+        return predictions.replace_schema_metadata(
+            {f"model_dofns.{name}": text for name, text in said.items()}
+        )
 
     def _reject(self, block: Block, records: Records, failure: Failure) -> Reject:
         return Reject(

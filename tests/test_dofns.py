@@ -27,7 +27,7 @@ from model_dofns.dofns import (
     ScoredRecords,
 )
 from model_dofns.exceptions import ModelError
-from model_dofns.formats.base import Block
+from model_dofns.formats.base import Block, Layout
 from model_dofns.model_spec import ModelMetadata
 
 SPEC = ModelSpec("models:PoisonModel")
@@ -162,7 +162,7 @@ def test_the_model_is_named_once(dofn: ScoreDoFn) -> None:
 
 
 def test_its_arguments_reach_the_scorer() -> None:
-    dofn = ScoreDoFn(SPEC, prediction_field="p", max_record_bytes=len(GOOD))
+    dofn = ScoreDoFn(SPEC, Layout(prediction_field="p", max_record_bytes=len(GOOD)))
     dofn.setup()
     result = outputs(dofn, block(GOOD, GOOD.replace(b'"a"', b'"much longer"')))
     assert result[PREDICTIONS] == [ScoredRecords(SCORED.replace(b"prediction", b"p"), 1)]

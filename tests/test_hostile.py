@@ -17,11 +17,12 @@ from obvious import assert_same_lines, assert_same_rows, score_lines, score_rows
 from model_dofns import ModelSpec, ScoredBlock, Scorer
 from model_dofns.exceptions import UnreadableFileError
 from model_dofns.formats import format_of
+from model_dofns.formats.base import Layout
 
 
 def scored(path: Path, case: Case, ranges: int) -> Iterator[ScoredBlock]:
     """Score a file as a job does."""
-    scorer = Scorer(ModelSpec(case.model), max_record_bytes=case.max_record_bytes)
+    scorer = Scorer(ModelSpec(case.model), Layout(max_record_bytes=case.max_record_bytes))
     format_ = format_of(str(path))
     assert format_ is not None
     size = path.stat().st_size

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from model_dofns import ModelSpec, ScoredBlock, Scorer
 from model_dofns.exceptions import EveryPredictionFailsError, UsageError
-from model_dofns.formats.base import Block
+from model_dofns.formats.base import Block, Layout
 from model_dofns.prediction import MAX_FAILURES_FROM_START, bisect
 
 PLAIN = ModelSpec("models:PlainModel")
@@ -59,7 +59,7 @@ GOOD_LINE = line()
 @pytest.mark.parametrize("name", ["", "a b", "a.b", "9", 'say "hi"', "één", "预"])
 def test_the_prediction_has_a_plain_name(name: str) -> None:
     with pytest.raises(UsageError, match="letters, digits and _"):
-        Scorer(PLAIN, prediction_field=name)
+        Scorer(PLAIN, Layout(prediction_field=name))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_prediction_has_a_plain_name(name: str) -> None:
 def test_a_record_that_has_the_predictions_name_is_refused_however_it_is_spelled(
     name: str, spellings: list[str]
 ) -> None:
-    scorer = Scorer(PLAIN, prediction_field=name)
+    scorer = Scorer(PLAIN, Layout(prediction_field=name))
     clashes = [GOOD_LINE[:-1] + f',"{spelling}":1}}'.encode() for spelling in spellings]
     scored = scorer.score(block(GOOD_LINE, *clashes))
     assert verdicts(scored) == [("decode", "NameClash")] * len(clashes)
@@ -340,7 +340,9 @@ def test_predict_alone_scores_as_predict_batch_does(kind: str, some: Block) -> N
 
 def test_two_specifications_live_side_by_side() -> None:
     ones = Scorer(ModelSpec("models:PlainModel", {"offset": 1}))
-    thousands = Scorer(ModelSpec("models:PlainModel", {"offset": 1_000}), prediction_field="more")
+    thousands = Scorer(
+        ModelSpec("models:PlainModel", {"offset": 1_000}), Layout(prediction_field="more")
+    )
     for x in range(3):
         assert json.loads(text(ones.score(block(line(x)))))["prediction"]["score"] == 2 * x + 3
         assert json.loads(text(thousands.score(block(line(x)))))["more"]["score"] == 2 * x + 1_002

@@ -31,7 +31,7 @@ from obvious import (
 )
 
 from model_dofns import ModelSpec, Reject, Scorer
-from model_dofns.formats.base import Block
+from model_dofns.formats.base import Block, Layout
 
 PLAIN = ModelSpec("models:PlainModel")
 
@@ -132,7 +132,7 @@ def test_lines_are_scored_as_each_alone_wherever_the_file_is_cut(
     data: bytes, model: str, block_bytes: int, max_record_bytes: int, batch_size: int | None
 ) -> None:
     spec = ModelSpec(f"models:{model}Model")
-    scorer = Scorer(spec, max_record_bytes=max_record_bytes, batch_size=batch_size)
+    scorer = Scorer(spec, Layout(max_record_bytes=max_record_bytes), batch_size=batch_size)
     score = functools.cache(scorer.score)
     outcomes = set()
     for cut in range(len(data) + 1):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from model_dofns.formats.base import Format
 from model_dofns.formats.compression import without_suffix
+from model_dofns.formats.csv import CsvFormat
 from model_dofns.formats.jsonl import JsonLinesFormat
 from model_dofns.formats.parquet import ParquetFormat
 
 FORMATS: dict[str, Format] = {
-    format_.name: format_ for format_ in (JsonLinesFormat(), ParquetFormat())
+    format_.name: format_ for format_ in (JsonLinesFormat(), CsvFormat(), ParquetFormat())
 }
 
 

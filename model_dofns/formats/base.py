@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import pyarrow as pa
 from model_dofns.exceptions import RecordError, UsageError
 from model_dofns.formats.compression import codec_of, decompressed
 
+if TYPE_CHECKING:
+    from model_dofns.formats.csv_records import CsvRows
+
 RANGE_BYTES = 64 << 20
 BLOCK_BYTES = 4 << 20
 MAX_RECORD_BYTES = 16 << 20
@@ -26,8 +29,9 @@ MAX_RECORD_BYTES = 16 << 20
 HEAD_BYTES = 1 << 10
 
 Rows: TypeAlias = npt.NDArray[np.int64]
-# What a writer takes: whole lines of text, or a table.
-Payload: TypeAlias = bytes | pa.Buffer | pa.RecordBatch
+Mask: TypeAlias = npt.NDArray[np.bool_]
+# What a writer takes: whole lines of text, or a table; CSV's lines know their header.
+Payload: TypeAlias = "bytes | pa.Buffer | pa.RecordBatch | CsvRows"
 
 
 @dataclass(frozen=True)
@@ -63,27 +67,49 @@ class Block:
         """Bytes of memory."""
         return payload_bytes(self.data)
 
+    def head(self, stop: int) -> Block:
+        """Its beginning: so many bytes of text, or rows."""
+        return replace(self, data=self.data[:stop])
+
 
 @dataclass(frozen=True)
 class Layout:
-    """What a format must know of a job to read and write its records.
+    """What a format must know to read a job's records and to write them.
+
+    What the command line says travels with the job; what the model says is added where it is
+    loaded.
 
     Raises:
         UsageError: the name of the prediction is no plain name.
 
     Attributes:
         input_names: the keys of a record that the model's input class reads.
+        input_types: the types of those that have a column type; text is read as them.
+        output_names: the fields of a prediction: the model's output class's, and with
+            ``with_version`` behind them ``model`` and ``version``.
         whole_record: the judge is handed all of a record, not only those keys.
-        output_names: the fields of the model's output class.
         prediction_field: the name that the prediction gets in a record.
         max_record_bytes: a record of text that is longer is rejected.
+        output_format: the format of the predictions; None for the record's own.
+        keep_fields: the fields of a record that come out with its prediction; None for all.
+        schema: the columns of the fields that are kept, where the output has columns that had to
+            be settled; see :mod:`model_dofns.formats.output_schema`.
+        partition_types: the fields that the folders of the input name, ``year=2026/``, and the
+            column type of each.
+        with_version: the model's name and version go with each prediction.
     """
 
-    input_names: frozenset[str]
-    output_names: tuple[str, ...]
+    input_names: frozenset[str] = frozenset()
+    input_types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    output_names: tuple[str, ...] = ()
     whole_record: bool = False
     prediction_field: str = "prediction"
     max_record_bytes: int = MAX_RECORD_BYTES
+    output_format: str | None = None
+    keep_fields: tuple[str, ...] | None = None
+    schema: pa.Schema | None = None
+    partition_types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    with_version: bool = False
 
     def __post_init__(self) -> None:
         plain_name(self.prediction_field)
@@ -91,6 +117,21 @@ class Layout:
     def prediction_columns(self) -> list[str]:
         """The names of the prediction's columns, in a format that has columns."""
         return [f"{self.prediction_field}_{name}" for name in self.output_names]
+
+    def added_names(self, format_name: str) -> set[str]:
+        """What no field of a record may be named that comes out in its own format, or another."""
+        columnar = (self.output_format or format_name) != "jsonl"
+        return set(self.prediction_columns()) if columnar else {self.prediction_field}
+
+    def keeps(self, name: str) -> bool:
+        """Whether a field comes out again."""
+        return self.keep_fields is None or name in self.keep_fields
+
+    def kept(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that come out again, in the order they come out in."""
+        if self.keep_fields is None:
+            return list(names)
+        return [name for name in self.keep_fields if name in set(names)]
 
 
 def plain_name(name: str) -> str:
@@ -119,7 +160,13 @@ def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
 
 
 class Records(ABC):
-    """The records of a block, numbered from 0: their values, their source and their way out."""
+    """The records of a block, numbered from 0: their values, their source and their way out.
+
+    Attributes:
+        are_texts: values are text, whatever they mean; the judge takes them so.
+    """
+
+    are_texts: ClassVar[bool] = False
 
     @abstractmethod
     def __len__(self) -> int:
@@ -149,6 +196,18 @@ class Records(ABC):
     def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
         """The records as they came, each with its prediction; ``rows`` ascend."""
 
+    @abstractmethod
+    def fields(self, rows: Rows) -> pa.RecordBatch:
+        """The fields that are kept of records that are sound, as columns, for another format.
+
+        They are those of the layout's schema where that is settled; else as the format has them.
+        What they do not say is in a column of :mod:`~model_dofns.formats.extra`.
+        """
+
+    @abstractmethod
+    def first(self, count: int) -> Block:
+        """A block of the first records alone."""
+
 
 class Writer(Protocol):
     """Writes payloads of one format into one open file."""
@@ -161,18 +220,29 @@ class Writer(Protocol):
 
 
 class Format(ABC):
-    """One file format; its instances hold no state."""
+    """One file format; an instance is what a job says of it, and holds no other state."""
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     may_be_compressed: ClassVar[bool]  # as a whole, by a codec that the file's suffix names
     compressions: ClassVar[tuple[str, ...]]  # what a writer may use; the first is the default
 
-    def ranges(self, path: str, size: int, range_bytes: int = RANGE_BYTES) -> list[Range]:
+    def ranges(
+        self,
+        path: str,
+        size: int,
+        range_bytes: int = RANGE_BYTES,
+        *,
+        open_file: Callable[[str], BinaryIO] | None = None,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> list[Range]:
         """Cut a file of ``size`` bytes into ranges that can be read side by side.
 
         A compressed file is one range. So is an empty one: reading it shows whether the format
         may be empty.
+
+        Args:
+            open_file: for a format that must look into a file to cut it.
         """
         if self.may_be_compressed and codec_of(path) is not None:
             return [Range(path, 0, sys.maxsize)]
@@ -204,6 +274,12 @@ class Format(ABC):
     @abstractmethod
     def records(self, block: Block, layout: Layout) -> Records:
         """The records of a block."""
+
+    @abstractmethod
+    def encode(
+        self, fields: pa.RecordBatch, predictions: pa.RecordBatch, layout: Layout
+    ) -> Payload:
+        """Records of another format, by their :meth:`Records.fields`, with their predictions."""
 
     @abstractmethod
     def writer(self, file: BinaryIO, compression: str | None = None) -> Writer:

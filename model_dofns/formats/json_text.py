@@ -1,46 +1,137 @@
-"""Columns as JSON text, by the column."""
+"""Columns as JSON text, by the column; what JSON has no word for in one form, :func:`json_form`."""
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_TEXT = pa.large_binary()  # 64-bit offsets: a block's text may pass 2 GB
+TEXT = pa.large_binary()  # 64-bit offsets: a block's text may pass 2 GB
 
 
 def literal(text: str) -> pa.Scalar:
     """Text that is the same in every row, to be joined with columns."""
-    return pa.scalar(text.encode(), _TEXT)
+    return pa.scalar(text.encode(), TEXT)
 
 
 def object_pieces(batch: pa.RecordBatch) -> list[pa.Array | pa.Scalar]:
-    """One JSON object a row, in pieces to be joined one after the other.
-
-    Floats are written as the shortest text that reads back as the same float, with a point or an
-    exponent, so that a reader who guesses types never takes them for integers; text as it is,
-    with only what must be escaped escaped.
-    """
+    """One JSON object a row, in pieces to be joined one after the other."""
     pieces: list[pa.Array | pa.Scalar] = []
     separator = "{"
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         pieces.append(literal(f"{separator}{json.dumps(name, ensure_ascii=False)}:"))
-        pieces.append(_values(column))
+        pieces.append(values(column))
         separator = ","
     pieces.append(literal("}" if batch.num_columns else "{}"))
     return pieces
 
 
-def _values(column: pa.Array) -> pa.Array:
-    if pa.types.is_string(column.type):
+def objects(
+    pieces: list[pa.Array | pa.Scalar], predictions: pa.RecordBatch, name: str
+) -> pa.Buffer:
+    """Lines of objects, begun in the pieces and still open, with predictions of that name."""
+    rows = pc.binary_join_element_wise(
+        *pieces,
+        literal(f"{json.dumps(name)}:"),
+        *object_pieces(predictions),
+        literal("}\n"),
+        literal(""),
+    )
+    _, ends, text = rows.buffers()
+    return text.slice(0, int(np.frombuffer(ends, np.int64)[predictions.num_rows]))
+
+
+def member_pieces(
+    batch: pa.RecordBatch, *, nulls_are_absent: bool = False
+) -> list[pa.Array | pa.Scalar]:
+    """The members of an object a row, each with a comma behind it, in pieces to be joined.
+
+    Args:
+        nulls_are_absent: a null is no member, instead of a ``null``.
+    """
+    pieces: list[pa.Array | pa.Scalar] = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        key = literal(f"{json.dumps(name, ensure_ascii=False)}:")
+        if nulls_are_absent and column.null_count:
+            member = pc.binary_join_element_wise(key, values(column), literal(","), literal(""))
+            pieces.append(pc.if_else(column.is_valid(), member, literal("")))
+        else:
+            pieces += [key, values(column), literal(",")]
+    return pieces
+
+
+def values(column: pa.Array) -> pa.Array:
+    """The JSON text of each value.
+
+    Floats are written as the shortest text that reads back as the same float, with a point or an
+    exponent, so that a reader who guesses types never takes them for integers; text as it is,
+    with only what must be escaped escaped.
+    """
+    if is_sound_text(column):
         text = _quoted(column)
-    elif pa.types.is_floating(column.type):
-        text = _float_text(column)
-    else:  # integers, and true and false
+    elif pa.types.is_floating(column.type) and _all_finite(column):
+        text = float_text(column)
+    elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
         text = column.cast(pa.string())
-    return pc.fill_null(text.cast(_TEXT), b"null")
+    else:
+        text = json_texts(column)
+    return pc.fill_null(text.cast(TEXT), b"null")
+
+
+def json_texts(column: pa.Array, *, bare: bool = False) -> pa.Array:
+    """The JSON text of each value, one by one, for types that have no quicker way; null for null.
+
+    Args:
+        bare: a value that JSON says as text is given as that text, without quotes.
+    """
+    forms = map(json_form, column)
+    return pa.array(
+        [
+            None if form is None else form if bare and isinstance(form, str) else _dumped(form)
+            for form in forms
+        ],
+        pa.string(),
+    )
+
+
+def json_form(scalar: pa.Scalar) -> Any:
+    """A value as JSON can say it: bytes in base64, and what JSON has no word for as text."""
+    if not scalar.is_valid:
+        return None
+    if pa.types.is_dictionary(scalar.type):
+        return json_form(scalar.value)
+    if pa.types.is_struct(scalar.type):
+        return {name: json_form(scalar[i]) for i, name in enumerate(scalar.type.names)}
+    if pa.types.is_nested(scalar.type):
+        return [json_form(item) for item in scalar.values]
+    try:
+        value = scalar.as_py()
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
+    except Exception:  # noqa: BLE001  # a day or a time that Python cannot hold; an unknown zone
+        return _arrow_text(scalar)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)
+
+
+def _arrow_text(scalar: pa.Scalar) -> str:
+    """A value in Arrow's own words; at the least, of what type it is."""
+    try:
+        return str(scalar.cast(pa.string()).as_py())
+    except pa.ArrowException:
+        return f"<{scalar.type}>"
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _quoted(column: pa.Array) -> pa.Array:
@@ -49,13 +140,30 @@ def _quoted(column: pa.Array) -> pa.Array:
     quoted = [
         json.dumps(text, ensure_ascii=False).encode() for text in distinct.dictionary.to_pylist()
     ]
-    return pa.array(quoted, _TEXT).take(distinct.indices)
+    return pa.array(quoted, TEXT).take(distinct.indices)
 
 
-def _float_text(column: pa.Array) -> pa.Array:
+def is_sound_text(column: pa.Array) -> bool:
+    """True of text that is UTF-8, which a file may say of text that is not."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    try:
+        column.validate(full=True)
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def _all_finite(column: pa.Array) -> bool:
+    return bool(pc.all(pc.is_finite(column)).as_py() in (True, None))
+
+
+def float_text(column: pa.Array) -> pa.Array:
+    """Each float as the shortest text that reads back as it, with a point or an exponent."""
+    column = column.cast(pa.float64())
     text = column.cast(pa.string())
-    values = column.to_numpy(zero_copy_only=False)
-    if not np.any(values == np.trunc(values)):
+    numbers = column.to_numpy(zero_copy_only=False)
+    if not np.any(numbers == np.trunc(numbers)):
         return text
     whole = pc.match_substring_regex(text, r"^-?\d+$")
     return pc.if_else(whole, pc.binary_join_element_wise(text, ".0", ""), text)

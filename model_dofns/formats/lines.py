@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import pyarrow as pa
+
 from model_dofns.formats.base import HEAD_BYTES, Block, Payload, Range
 from model_dofns.formats.compression import SUFFIXES, compressing
 
@@ -113,6 +115,7 @@ class LinesWriter:
         self._file = self._compressing or file
 
     def write(self, payload: Payload) -> None:
+        assert isinstance(payload, (bytes, pa.Buffer))
         self._file.write(payload)
 
     def close(self) -> None:

@@ -6,12 +6,12 @@ blocks and in rejects, counts from 0 over the whole file.
 
 from __future__ import annotations
 
-import base64
+import functools
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,19 @@ from model_dofns.formats.base import (
     Rows,
     empty_batch,
 )
+from model_dofns.formats.columns import conformed
+from model_dofns.formats.extra import (
+    EXTRA,
+    EXTRA_FIELD,
+    has_extra,
+    object_text,
+    said_by,
+    without_extra,
+    without_nulls,
+)
+from model_dofns.formats.json_fields import members
+from model_dofns.formats.json_text import json_form
+from model_dofns.formats.partitions import own_partitions
 
 # Rows are gathered up to this much before they are written as a row group.
 ROW_GROUP_BYTES = 64 << 20
@@ -39,13 +52,20 @@ _SAMPLE_ROWS = 64
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
+@dataclass(frozen=True)
 class ParquetFormat(Format):
-    """``.parquet`` and ``.pq``."""
+    """``.parquet`` and ``.pq``.
 
-    name = "parquet"
-    suffixes = (".parquet", ".pq")
-    may_be_compressed = False
-    compressions = ("snappy", "zstd", "gzip", "none")
+    Attributes:
+        columns: which are read; None for all.
+    """
+
+    columns: frozenset[str] | None = None
+
+    name: ClassVar[str] = "parquet"
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+    may_be_compressed: ClassVar[bool] = False
+    compressions: ClassVar[tuple[str, ...]] = ("snappy", "zstd", "gzip", "none")
 
     def read_blocks(
         self,
@@ -65,13 +85,14 @@ class ParquetFormat(Format):
             groups = [parquet.metadata.row_group(i) for i in range(parquet.num_row_groups)]
             if sum(group.num_rows for group in groups) != parquet.metadata.num_rows:
                 raise OSError("the row groups have not as many rows as the file")
+            columns = self._wanted(parquet.schema_arrow)
             size = file.seek(0, os.SEEK_END)
             row = 0
             for index, group in enumerate(groups):
                 # In proportion, because where a group says it is may be wrong.
                 if part.start <= size * index // len(groups) < part.stop:
                     position = row
-                    for batch in _batches(parquet, index, block_bytes):
+                    for batch in _batches(parquet, index, columns, block_bytes):
                         yield Block(self.name, part.path, batch, position)
                         position += batch.num_rows
                     if position != row + group.num_rows:
@@ -84,15 +105,44 @@ class ParquetFormat(Format):
                 f"{part.path} cannot be read as Parquet: {type(error).__name__}: {error}"
             ) from error
 
+    def _wanted(self, schema: pa.Schema) -> list[str] | None:
+        if self.columns is None:
+            return None
+        wanted = self.columns | ({EXTRA} if has_extra(schema) else set())
+        # A file without any of them has records all the same.
+        return [name for name in schema.names if name in wanted] or schema.names[:1]
+
     def records(self, block: Block, layout: Layout) -> ParquetRows:
         return ParquetRows(block, layout)
+
+    def encode(
+        self, fields: pa.RecordBatch, predictions: pa.RecordBatch, layout: Layout
+    ) -> pa.RecordBatch:
+        new = zip(layout.prediction_columns(), predictions.columns, strict=True)
+        added = [(pa.field(name, column.type), column) for name, column in new]
+        schema = pa.schema(
+            [*fields.schema, *(field for field, _ in added)],
+            metadata={**(fields.schema.metadata or {}), **(predictions.schema.metadata or {})}
+            or None,
+        )
+        columns = [*fields.columns, *(column for _, column in added)]
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def writer(self, file: BinaryIO, compression: str | None = None) -> ParquetWriter:
         return ParquetWriter(file, compression or self.compressions[0])
 
     def column_names(self, file: BinaryIO) -> list[str]:
+        return list(self.schema(file).names)
+
+    def schema(self, file: BinaryIO) -> pa.Schema:
+        """The columns of a file and their types.
+
+        Raises:
+            UnreadableFileError: it is not Parquet.
+        """
         try:
-            return list(pq.read_schema(file).names)
+            parquet = pq.ParquetFile(file, pre_buffer=False, coerce_int96_timestamp_unit="us")
+            return parquet.schema_arrow
         except _UNREADABLE as error:
             raise UnreadableFileError(f"not Parquet: {error}") from error
 
@@ -103,17 +153,20 @@ class ParquetFormat(Format):
         return bool(payload.schema.equals(other.schema, check_metadata=True))
 
 
-def _batches(parquet: pq.ParquetFile, index: int, block_bytes: int) -> Iterator[pa.RecordBatch]:
-    rows = _block_rows(parquet, index, block_bytes)
-    yield from parquet.iter_batches(rows, row_groups=[index], use_threads=False)
+def _batches(
+    parquet: pq.ParquetFile, index: int, columns: list[str] | None, block_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    read = functools.partial(
+        parquet.iter_batches, row_groups=[index], columns=columns, use_threads=False
+    )
+    yield from read(_block_rows(next(read(_SAMPLE_ROWS), None), block_bytes))
 
 
-def _block_rows(parquet: pq.ParquetFile, index: int, block_bytes: int) -> int:
+def _block_rows(some: pa.RecordBatch | None, block_bytes: int) -> int:
     """How many rows of a row group make a block: by their size in memory, of which a few tell.
 
     The file's own figures are of encoded values, and a dictionary may make them a thousandfold.
     """
-    some = next(parquet.iter_batches(_SAMPLE_ROWS, row_groups=[index], use_threads=False), None)
     if some is None or not some.num_rows:
         return 1
     return int(min(max(block_bytes * some.num_rows / max(some.nbytes, 1), 1), _MAX_BLOCK_ROWS))
@@ -124,11 +177,12 @@ class ParquetRows(Records):
 
     def __init__(self, block: Block, layout: Layout) -> None:
         assert isinstance(block.data, pa.RecordBatch)
-        self._batch = block.data
-        self._position = block.position
+        self._block, self._batch = block, block.data
         self._layout = layout
         names = self._batch.schema.names
-        self._clashes = sorted(set(names) & set(layout.prediction_columns()))
+        self._partitions = own_partitions(block.path, layout.partition_types, names)
+        self._extra = self._batch.column(EXTRA) if has_extra(self._batch.schema) else None
+        self._clashes = sorted(set(names) & layout.added_names(ParquetFormat.name))
         self._judged = [
             index
             for index, name in enumerate(names)
@@ -144,10 +198,19 @@ class ParquetRows(Records):
         if self._clashes or len(set(names)) < len(names):
             return np.empty(0, np.int64), empty_batch(schema)
         columns = [
-            self._batch.column(name) if name in names else pa.nulls(len(self))
+            self._batch.column(name)
+            if name in names
+            else pa.array([self._partitions.get(name)] * len(self))
             for name in schema.names
         ]
-        return np.arange(len(self)), pa.RecordBatch.from_arrays(columns, schema.names)
+        rows, batch = np.arange(len(self)), pa.RecordBatch.from_arrays(columns, schema.names)
+        if self._extra is not None and self._extra.null_count < len(rows):
+            rows = rows[self._extra.is_null().to_numpy(zero_copy_only=False)]
+            batch = batch.take(pa.array(rows))
+        return rows, batch
+
+    def first(self, count: int) -> Block:
+        return self._block.head(count)
 
     def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
         wanted = np.fromiter(rows, np.int64)
@@ -163,24 +226,59 @@ class ParquetRows(Records):
             records = batch.to_pylist()
         except Exception:  # noqa: BLE001  # a value that Python cannot hold; an unknown time zone
             records = [_record(batch.slice(i, 1)) for i in range(batch.num_rows)]
-        yield from records
+        extra = [None] * len(wanted) if self._extra is None else self._extra.take(pa.array(wanted))
+        for record, said in zip(records, extra, strict=True):
+            yield record if isinstance(record, RecordError) else self._whole(record, said)
+
+    def _whole(self, record: Mapping[str, Any], extra: pa.Scalar | None) -> Any:
+        """The record with what its folders say, and what ``_extra`` does."""
+        if extra is None:
+            return {**self._partitions, **record}
+        try:
+            said = said_by(extra.as_py())
+        except RecordError as error:
+            return error
+        if clashes := said.keys() & self._layout.added_names(ParquetFormat.name):
+            return RecordError("NameClash", f"{EXTRA} has a field {min(clashes)!r} already")
+        return {**self._partitions, **without_nulls(record), **said}
 
     def source(self, row: int) -> Mapping[str, Any]:
         record = self._batch.slice(row, 1)
         values = {
-            name: _json_form(column[0])
+            name: json_form(column[0])
             for name, column in zip(record.schema.names, record.columns, strict=True)
         }
         text = json.dumps(values, ensure_ascii=False)
-        return {"input": text, "row": self._position + row}
+        return {"input": text, "row": self._block.position + row}
 
     def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
         """The columns as they came, and the prediction's behind them."""
+        return ParquetFormat().encode(self.fields(rows), predictions, self._layout)
+
+    def fields(self, rows: Rows) -> pa.RecordBatch:
+        """See :meth:`Records.fields`: the columns in their own types, or in those settled."""
+        layout = self._layout
         batch = self._batch if len(rows) == len(self) else _taken(self._batch, rows)
-        columns = zip(self._layout.prediction_columns(), predictions.columns, strict=True)
-        for name, column in columns:
+        for name, value in self._partitions.items():
+            column = pa.array([value] * len(rows), layout.partition_types[name])
             batch = batch.append_column(pa.field(name, column.type), column)
-        return batch
+        if layout.keep_fields is not None:
+            batch = _kept(batch, layout)
+        return batch if layout.schema is None else conformed(batch, layout.schema)
+
+
+def _kept(batch: pa.RecordBatch, layout: Layout) -> pa.RecordBatch:
+    """The columns that are kept; what ``_extra`` says of them goes with them."""
+    others, extra = without_extra(batch)
+    kept = others.select(layout.kept(others.schema.names))
+    if extra is None or not layout.keep_fields:
+        return kept
+    texts = [None if text is None else members(text) for text in extra.to_pylist()]
+    said = [
+        None if text is None else object_text((n, v) for n, v in text.items() if layout.keeps(n))
+        for text in texts
+    ]
+    return kept.append_column(EXTRA_FIELD, pa.array(said, pa.string()))
 
 
 def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:
@@ -191,37 +289,6 @@ def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:
         return RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}")
     except Exception as error:  # noqa: BLE001  # as above
         return RecordError("InvalidValue", f"{type(error).__name__}: {error}")
-
-
-def _json_form(scalar: pa.Scalar) -> Any:
-    """A value as JSON can say it: bytes in base64, and what JSON has no word for as text."""
-    if not scalar.is_valid:
-        return None
-    if pa.types.is_dictionary(scalar.type):
-        return _json_form(scalar.value)
-    if pa.types.is_struct(scalar.type):
-        return {name: _json_form(scalar[i]) for i, name in enumerate(scalar.type.names)}
-    if pa.types.is_nested(scalar.type):
-        return [_json_form(item) for item in scalar.values]
-    try:
-        value = scalar.as_py()
-    except UnicodeDecodeError:
-        return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
-    except Exception:  # noqa: BLE001  # a day or a time that Python cannot hold; an unknown zone
-        return _arrow_text(scalar)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return str(value)
-
-
-def _arrow_text(scalar: pa.Scalar) -> str:
-    """A value in Arrow's own words; at the least, of what type it is."""
-    try:
-        return str(scalar.cast(pa.string()).as_py())
-    except pa.ArrowException:
-        return f"<{scalar.type}>"
 
 
 def _taken(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:

@@ -1,0 +1,162 @@
+"""CSV: one record a row, in UTF-8, with any delimiter and quote (RFC 4180).
+
+What is a record here, byte for byte: a row without its line end, ``\\n`` or ``\\r\\n``. Where rows
+begin and end is for :mod:`model_dofns.formats.quoting`. A row with nothing in it is no record. A
+BOM at the start of a file is skipped.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, ClassVar
+
+import pyarrow as pa
+
+from model_dofns.exceptions import RecordError, UnreadableFileError
+from model_dofns.formats.base import (
+    BLOCK_BYTES,
+    HEAD_BYTES,
+    MAX_RECORD_BYTES,
+    RANGE_BYTES,
+    Block,
+    Format,
+    Layout,
+    Payload,
+    Range,
+)
+from model_dofns.formats.compression import SUFFIXES, codec_of
+from model_dofns.formats.csv_blocks import read_row_blocks
+from model_dofns.formats.csv_records import CsvRecords, CsvRows
+from model_dofns.formats.csv_text import cells, header_line, joined
+from model_dofns.formats.lines import LinesWriter
+from model_dofns.formats.quoting import Dialect
+
+
+@dataclass(frozen=True)
+class CsvFormat(Format):
+    """``.csv``.
+
+    Attributes:
+        delimiter, quote: see :class:`~model_dofns.formats.quoting.Dialect`.
+        columns: the names of the columns; None until they are settled.
+        header: files begin with a row of those names.
+
+    Raises:
+        UsageError: delimiter and quote cannot be these.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+    columns: tuple[str, ...] | None = None
+    header: bool = True
+
+    name: ClassVar[str] = "csv"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    may_be_compressed: ClassVar[bool] = True
+    compressions: ClassVar[tuple[str, ...]] = ("none", *SUFFIXES)
+
+    def __post_init__(self) -> None:
+        assert self.dialect  # or it raises
+
+    @functools.cached_property
+    def dialect(self) -> Dialect:
+        """How rows are written."""
+        return Dialect(self.delimiter, self.quote)
+
+    def ranges(
+        self,
+        path: str,
+        size: int,
+        range_bytes: int = RANGE_BYTES,
+        *,
+        open_file: Callable[[str], BinaryIO] | None = None,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> list[Range]:
+        """Cut a file where rows begin: a larger one is read once to find out where that is.
+
+        No line end in it could say so by itself, as it may stand in a quoted cell. Without
+        ``open_file``, or where that fails, the file is one range.
+        """
+        whole = super().ranges(path, size, max(size, 1))
+        if codec_of(path) is not None or size <= range_bytes or open_file is None:
+            return whole
+        starts = [0]
+        try:
+            with open_file(path) as file:
+                for block in self.read_blocks(
+                    file,
+                    whole[0],
+                    block_bytes=min(BLOCK_BYTES, range_bytes),
+                    max_record_bytes=max_record_bytes,
+                ):
+                    if block.position >= starts[-1] + range_bytes:
+                        starts.append(block.position)
+        except (UnreadableFileError, OSError):
+            return whole  # reading it will say what is wrong
+        stops = [*starts[1:], size]
+        return [Range(path, start, stop) for start, stop in zip(starts, stops, strict=True)]
+
+    def read_blocks(
+        self,
+        file: BinaryIO,
+        part: Range,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> Iterator[Block]:
+        """See :meth:`Format.read_blocks`; a range must be one of :meth:`ranges`."""
+        skip_header = self.header and part.start == 0
+        return read_row_blocks(
+            self.name, file, part, self.dialect, skip_header, block_bytes, max_record_bytes
+        )
+
+    def records(self, block: Block, layout: Layout) -> CsvRecords:
+        return CsvRecords(block, layout, self.dialect, self.columns or (), self.header)
+
+    def encode(
+        self, fields: pa.RecordBatch, predictions: pa.RecordBatch, layout: Layout
+    ) -> CsvRows:
+        texts = [cells(column, self.dialect) for column in (*fields.columns, *predictions.columns)]
+        names = [*fields.schema.names, *layout.prediction_columns()]
+        header = header_line(names, self.dialect) if self.header else b""
+        return CsvRows(header, joined(texts, self.dialect, predictions.num_rows))
+
+    def writer(self, file: BinaryIO, compression: str | None = None) -> CsvWriter:
+        return CsvWriter(file, compression)
+
+    def same_file(self, payload: Payload, other: Payload) -> bool:
+        assert isinstance(payload, CsvRows)
+        assert isinstance(other, CsvRows)
+        return payload.header == other.header
+
+    def part_suffix(self, compression: str | None = None) -> str:
+        return self.suffixes[0] + SUFFIXES.get(compression or "none", "")
+
+    def column_names(self, file: BinaryIO) -> list[str]:
+        """The names in the header, or those that were given; none of an empty file."""
+        if not self.header:
+            return list(self.columns or ())
+        everything = CsvFormat(self.delimiter, self.quote, header=False)
+        start = Range("the file", 0, MAX_RECORD_BYTES)
+        block = next(everything.read_blocks(file, start, block_bytes=HEAD_BYTES), None)
+        if block is None:
+            return []
+        try:
+            return everything.records(block, Layout()).cells_of(0)
+        except RecordError as error:
+            raise UnreadableFileError(f"its header is no row of CSV: {error.message}") from error
+
+
+class CsvWriter(LinesWriter):
+    """Writes rows, and their header before the first of them."""
+
+    _has_begun = False
+
+    def write(self, payload: Payload) -> None:
+        assert isinstance(payload, CsvRows)
+        if not self._has_begun:
+            super().write(payload.header)
+            self._has_begun = True
+        super().write(payload.rows)

@@ -1,0 +1,94 @@
+"""A file of CSV as blocks of whole rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from model_dofns.formats.base import HEAD_BYTES, Block, Range
+from model_dofns.formats.lines import BOM
+from model_dofns.formats.quoting import Dialect
+
+
+def read_row_blocks(
+    format_name: str,
+    file: BinaryIO,
+    part: Range,
+    dialect: Dialect,
+    skip_header: bool,
+    block_bytes: int,
+    max_record_bytes: int,
+) -> Iterator[Block]:
+    """The rows of a range that begins and ends with whole ones.
+
+    A line that is longer than ``max_record_bytes`` is never held: a block with its head and its
+    length stands for it.
+    """
+    held_bytes = max(max_record_bytes, HEAD_BYTES) + len("\r\n")
+    held, position = b"", part.start  # what has been read of a row, and where that begins
+    was_read = part.start
+    if part.start == 0:
+        held = file.read(len(BOM))
+        was_read = len(held)
+        if held == BOM:
+            held, position = b"", len(BOM)
+    else:
+        file.seek(part.start)
+    long_line: _LongLine | None = None
+    final = False
+    while not final:
+        piece = file.read(min(block_bytes, part.stop - was_read))
+        was_read += len(piece)
+        final = not piece
+        if long_line is not None:
+            piece = long_line.take(piece)
+            if long_line.ended or final:
+                if not skip_header:
+                    yield long_line.block(format_name, part.path)
+                skip_header = False
+                position, long_line = long_line.behind, None
+        data = held + piece
+        if long_line is not None or not data:
+            continue
+        rows = dialect.split(data, max_record_bytes, final=final)
+        begin = 0
+        if skip_header:
+            written = np.flatnonzero(rows.ends(data) > rows.starts)
+            skip_header = not len(written)
+            begin = rows.decided
+            if len(written):
+                begin = min(int(rows.line_ends[written[0]]) + 1, rows.decided)
+        if begin < rows.decided:
+            yield Block(format_name, part.path, data[begin : rows.decided], position + begin)
+        held, position = data[rows.decided :], position + rows.decided
+        if len(held) > held_bytes and b"\n" not in held:
+            long_line, held = _LongLine(position, held), b""
+
+
+class _LongLine:
+    """A line that is too long to be held: where it is, its first bytes, its length so far."""
+
+    def __init__(self, position: int, beginning: bytes) -> None:
+        self.ended = False
+        self._position, self._head = position, beginning[:HEAD_BYTES]
+        self._length, self._last = len(beginning), beginning[-1:]
+
+    def take(self, piece: bytes) -> bytes:
+        """Take what is left of the line; what follows it is given back."""
+        line_end = piece.find(b"\n")
+        self.ended = line_end >= 0
+        taken = piece[:line_end] if self.ended else piece
+        self._length += len(taken)
+        self._last = taken[-1:] or self._last
+        return piece[line_end + 1 :] if self.ended else b""
+
+    @property
+    def behind(self) -> int:
+        """Where the next line begins."""
+        return self._position + self._length + 1
+
+    def block(self, format_name: str, path: str) -> Block:
+        length = self._length - (self.ended and self._last == b"\r")
+        return Block(format_name, path, self._head, self._position, whole_length=length)

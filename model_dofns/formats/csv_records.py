@@ -1,0 +1,289 @@
+"""The rows of a block of CSV as records.
+
+An empty cell is a field that is missing; every other one is text, and what it means is for the
+judge: ``NA`` is no null. Most rows are decoded by the block, with pyarrow.csv, and text is read as
+numbers only where that gives what the judge makes of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from model_dofns.exceptions import RecordError
+from model_dofns.formats.base import (
+    HEAD_BYTES,
+    Block,
+    Layout,
+    Mask,
+    Payload,
+    Records,
+    Rows,
+    empty_batch,
+)
+from model_dofns.formats.csv_text import cells, header_line, joined, read_as
+from model_dofns.formats.extra import EXTRA_FIELD, object_text
+from model_dofns.formats.partitions import own_partitions, partition_columns
+from model_dofns.formats.quoting import Dialect
+
+
+@dataclass(frozen=True)
+class CsvRows:
+    """Rows of CSV for one file, and the header that it begins with, or nothing."""
+
+    header: bytes
+    rows: pa.Buffer
+
+    def __len__(self) -> int:
+        """Bytes of memory."""
+        return len(self.rows)
+
+
+class CsvRecords(Records):
+    """The rows of a block."""
+
+    are_texts = True
+
+    def __init__(
+        self, block: Block, layout: Layout, dialect: Dialect, names: tuple[str, ...], header: bool
+    ) -> None:
+        assert isinstance(block.data, bytes)
+        self._block, self._data = block, block.data
+        self._layout, self._dialect, self._header = layout, dialect, header
+        rows = dialect.split(self._data, layout.max_record_bytes)
+        ends = rows.ends(self._data)
+        records = rows.starts < ends
+        self._starts, self._ends = rows.starts[records], ends[records]
+        self._line_ends, self._sound = rows.line_ends[records], rows.sound[records]
+        self._lengths = self._ends - self._starts
+        self._too_long = self._lengths > layout.max_record_bytes
+        if block.whole_length is not None:
+            self._lengths[:] = block.whole_length
+            self._too_long[:] = True
+        self._names = names
+        self._partitions = own_partitions(block.path, layout.partition_types, self._names)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def source(self, row: int) -> Mapping[str, Any]:
+        record = self._data[self._starts[row] : self._ends[row]]
+        offset = self._block.position + int(self._starts[row])
+        too_long = bool(self._too_long[row])
+        if too_long:
+            record = record[:HEAD_BYTES]
+        try:
+            # The end of a head may cut a character in two.
+            text = codecs.getincrementaldecoder("utf-8")().decode(record, final=not too_long)
+        except UnicodeDecodeError:
+            return {"input_base64": base64.b64encode(record).decode(), "offset": offset}
+        return {"input": text, "offset": offset}
+
+    def first(self, count: int) -> Block:
+        return self._block.head(int(self._line_ends[count - 1]) + 1)
+
+    # --- many records at once ---
+
+    def columns(self, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
+        """See :meth:`Records.columns`."""
+        rows = np.flatnonzero(self._alike())
+        wanted = [name for name in schema.names if name in self._names]
+        rows, texts = self._decoded(rows, wanted)
+        fit = np.ones(len(rows), np.bool_)
+        columns = []
+        for field in schema:
+            if field.name in wanted:
+                column, read = read_as(field.type, texts.column(field.name))
+            else:
+                column, read = self._missing(field, len(rows))
+            fit &= read
+            columns.append(column)
+        batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+        return (rows, batch) if fit.all() else (rows[fit], batch.filter(pa.array(fit)))
+
+    def _missing(self, field: pa.Field, size: int) -> tuple[pa.Array, Mask]:
+        """A column that the file does not have: what its folders say, or nulls."""
+        value = self._partitions.get(field.name)
+        text = pa.array([None if value is None else str(value)] * size, pa.string())
+        return read_as(field.type, text)
+
+    def _decoded(self, rows: Rows, names: list[str]) -> tuple[Rows, pa.RecordBatch]:
+        """Some columns of the rows as text, and which rows have as many cells as there are columns.
+
+        The proof is in the counting: what pyarrow.csv does not take for a row of that many cells
+        it names, and the others must be as many as are left.
+        """
+        schema = pa.schema([(name, pa.string()) for name in names])
+        if not len(rows) or not self._names:
+            return rows[:0], empty_batch(schema)
+        refused: list[int] = []
+
+        def refuse(row: Any) -> str:
+            refused.append(row.number - 1)
+            return "skip"
+
+        text = self._joined(rows)
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(text),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, block_size=len(text) + 1, column_names=list(self._names)
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=self._dialect.delimiter,
+                quote_char=self._dialect.quote,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=refuse,
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=schema,
+                include_columns=names or [self._names[0]],
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                check_utf8=False,  # all of the block has been checked
+            ),
+        )
+        rows = np.delete(rows, refused)
+        if table.num_rows != len(rows):
+            return rows[:0], empty_batch(schema)
+        return rows, pa.RecordBatch.from_arrays(
+            [table.column(name).combine_chunks() for name in names], schema=schema
+        )
+
+    def _alike(self) -> Mask:
+        """The rows that pyarrow.csv splits into cells as this module does."""
+        alike: Mask = self._sound & ~self._too_long
+        data = self._data
+        if b"\r" in data:  # which ends a row there, wherever it stands
+            bytes_ = np.frombuffer(data, np.uint8)
+            returns = np.flatnonzero(bytes_ == ord("\r"))
+            rows = np.searchsorted(self._line_ends, returns)
+            rows, returns = rows[rows < len(self)], returns[rows < len(self)]
+            alike[rows[returns != self._ends[rows]]] = False
+        if not data.isascii() and not _is_utf8(data):
+            for row in range(len(self)):
+                alike[row] &= _is_utf8(data[self._starts[row] : self._ends[row]])
+        return alike
+
+    def _joined(self, rows: Rows) -> bytes:
+        if len(rows) == len(self) and self._starts[0] == 0:
+            return self._data
+        spans = zip(self._starts[rows].tolist(), self._ends[rows].tolist(), strict=True)
+        return b"\n".join(self._data[start:end] for start, end in spans)
+
+    # --- one record ---
+
+    def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
+        for row in rows:
+            try:
+                yield self._parse(row)
+            except RecordError as error:
+                yield error
+
+    def _parse(self, row: int) -> Mapping[str, Any]:
+        found = self.cells_of(row)
+        if len(found) != len(self._names):
+            raise RecordError(
+                "FieldCount", f"{len(found)} cells, and there are {len(self._names)} columns"
+            )
+        record = {name: cell for name, cell in zip(self._names, found, strict=True) if cell}
+        return {name: str(value) for name, value in self._partitions.items()} | record
+
+    def cells_of(self, row: int) -> list[str]:
+        """The cells of a row.
+
+        Raises:
+            RecordError: it is no row of CSV.
+        """
+        if self._too_long[row]:
+            raise RecordError(
+                "RecordTooLong",
+                f"the row is {self._lengths[row]} bytes long, and the limit is"
+                f" {self._layout.max_record_bytes} (--max_record_bytes)",
+            )
+        try:
+            text = self._data[self._starts[row] : self._ends[row]].decode()
+        except UnicodeDecodeError as error:
+            raise RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}") from error
+        return self._dialect.cells_of(text)
+
+    # --- out again ---
+
+    def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
+        """Each record's own bytes, and behind them its folders' fields and the prediction."""
+        layout = self._layout
+        added = partition_columns(self._partitions, layout.partition_types, len(rows))
+        if layout.keep_fields is None:
+            names, texts = list(self._names), [self._rows(rows)]
+        else:
+            kept = self._texts(rows)
+            names, texts = (
+                kept.schema.names,
+                [cells(column, self._dialect) for column in kept.columns],
+            )
+            added = added.select(layout.kept(added.schema.names))
+        new = (*added.columns, *predictions.columns)
+        texts += [cells(column, self._dialect) for column in new]
+        names += [*added.schema.names, *layout.prediction_columns()]
+        header = header_line(names, self._dialect) if self._header else b""
+        return CsvRows(header, joined(texts, self._dialect, len(rows)))
+
+    def _rows(self, rows: Rows) -> pa.Array:
+        """The records' own bytes."""
+        offsets = np.stack([self._starts[rows], self._ends[rows]], axis=1).ravel()
+        spans = pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(),
+            2 * len(rows) - 1,
+            [None, pa.py_buffer(offsets), pa.py_buffer(self._data)],
+        )
+        return spans.take(pa.array(np.arange(0, 2 * len(rows), 2)))
+
+    def _texts(self, rows: Rows) -> pa.RecordBatch:
+        """The kept columns of the file, as text; the records are all sound."""
+        names = self._layout.kept(self._names)
+        alike = self._alike()[rows]
+        found, batch = self._decoded(rows[alike], names)
+        if len(found) == len(rows):
+            return batch
+        records = [self._parse(row) for row in rows.tolist()]
+        arrays = [pa.array([record.get(name) for record in records], pa.string()) for name in names]
+        return pa.RecordBatch.from_arrays(arrays, names)
+
+    def fields(self, rows: Rows) -> pa.RecordBatch:
+        """See :meth:`Records.fields`: typed where the input class names the field, else text."""
+        layout = self._layout
+        batch = self._texts(rows)
+        columns = []
+        unfit: list[tuple[str, int, pa.Scalar]] = []
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            typed, fit = read_as(layout.input_types.get(name, pa.string()), column)
+            unfit += [(name, row, column[row]) for row in np.flatnonzero(~fit).tolist()]
+            columns.append(typed)
+        said: list[list[tuple[str, str]]] = [[] for _ in range(len(rows) if unfit else 0)]
+        for name, row, text in unfit:
+            said[row].append((name, json.dumps(text.as_py(), ensure_ascii=False)))
+        extra = pa.array(map(object_text, said) if unfit else [None] * len(rows), pa.string())
+        added = partition_columns(self._partitions, layout.partition_types, len(rows))
+        added = added.select(layout.kept(added.schema.names))
+        fields = [pa.field(n, c.type) for n, c in zip(batch.schema.names, columns, strict=True)]
+        return pa.RecordBatch.from_arrays(
+            [*columns, *added.columns, extra],
+            schema=pa.schema([*fields, *added.schema, EXTRA_FIELD]),
+        )
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,102 @@
+"""Columns as the cells of CSV, and text as columns, by the column."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model_dofns.formats.base import Mask
+from model_dofns.formats.json_text import TEXT, float_text, is_sound_text, json_texts, literal
+from model_dofns.formats.quoting import Dialect
+
+_FLOAT = frozenset(b"0123456789.eE+-")
+_INT = frozenset(b"0123456789-")
+
+
+def cells(column: pa.Array, dialect: Dialect) -> pa.Array:
+    """A cell a row; a null is an empty one, and empty text a pair of quotes.
+
+    Numbers are written as in JSON, and so is what is neither a number nor text; text is quoted
+    only where it must be, or begins or ends with white space, which some readers drop.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if is_sound_text(column):
+        text = _quoted(column, dialect)
+    elif pa.types.is_floating(column.type):
+        text = float_text(column)
+    elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+        text = column.cast(pa.string())
+    else:
+        text = _quoted(json_texts(column, bare=True), dialect)
+    return pc.fill_null(text.cast(TEXT), b"")
+
+
+def header_line(names: list[str], dialect: Dialect) -> bytes:
+    """Names as a row, with its line end."""
+    texts = cells(pa.array(names, pa.string()), dialect).to_pylist()
+    return dialect.delimiter.encode().join(texts) + b"\n"
+
+
+def joined(texts: list[pa.Array], dialect: Dialect, size: int) -> pa.Buffer:
+    """Columns of cells, or of more than one cell, as ``size`` rows."""
+    pieces = texts[:1] or [pa.array([b""] * size, TEXT)]
+    for text in texts[1:]:
+        pieces += [literal(dialect.delimiter), text]
+    rows = pc.binary_join_element_wise(*pieces, literal("\n"), literal(""))
+    _, ends, data = rows.buffers()
+    return data.slice(0, int(np.frombuffer(ends, np.int64)[size]))
+
+
+def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
+    quote = dialect.quote
+    special = re.escape(dialect.delimiter) + re.escape(quote) + r"\r\n"
+    pattern = rf"[{special}]|^\s|\s$|^$"
+    needs = pc.fill_null(pc.match_substring_regex(column, pattern), False)
+    if not pc.any(needs).as_py():
+        return column
+    doubled = pc.replace_substring(column, quote, quote * 2)
+    return pc.if_else(needs, pc.binary_join_element_wise(quote, doubled, quote, ""), column)
+
+
+def read_as(type_: pa.DataType, column: pa.Array) -> tuple[pa.Array, Mask]:
+    """Text as values of a type, and for which it gives what the judge makes of that text.
+
+    The others are null. Of digits, points, signs and exponents the two make the same, if anything;
+    of hexadecimal digits, underscores and spaces they do not.
+    """
+    size = len(column)
+    if type_ == pa.string():
+        return column, np.ones(size, np.bool_)
+    if pa.types.is_boolean(type_):
+        plain = pc.fill_null(pc.is_in(column, pa.array(["true", "false"])), True)
+        return _cast(column, plain, type_)
+    allowed, pattern = (
+        (_FLOAT, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+        if pa.types.is_floating(type_)
+        else (_INT, r"^-?\d{1,18}$")
+    )
+    if _bytes_of(column) <= allowed:
+        try:
+            return column.cast(type_), np.ones(size, np.bool_)
+        except pa.ArrowInvalid:
+            pass  # one of them is no number: now find out which
+    plain = pc.fill_null(pc.match_substring_regex(column, pattern), True)
+    return _cast(column, plain, type_)
+
+
+def _cast(column: pa.Array, plain: pa.Array, type_: pa.DataType) -> tuple[pa.Array, Mask]:
+    return pc.if_else(plain, column, None).cast(type_), plain.to_numpy(zero_copy_only=False)
+
+
+def _bytes_of(column: pa.Array) -> frozenset[int]:
+    """Which bytes the text of a column has."""
+    _, offsets, data = column.buffers()
+    if data is None:
+        return frozenset()
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    text = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]] if len(ends) else np.empty(0, np.uint8)
+    return frozenset(np.flatnonzero(np.bincount(text, minlength=256)).tolist())

@@ -1,0 +1,397 @@
+"""The lines of a block as JSON objects.
+
+Most lines are decoded by the block, with pyarrow.json, and a line only so where that proves to
+give what decoding it alone gives: :meth:`JsonLines.columns`. Every other one is decoded alone, by
+Python's json: :meth:`JsonLines.parse`, which alone decides whether a line is sound.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import functools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from model_dofns.exceptions import RecordError
+from model_dofns.formats.base import (
+    HEAD_BYTES,
+    Block,
+    Layout,
+    Payload,
+    Records,
+    Rows,
+    empty_batch,
+)
+from model_dofns.formats.extra import EXTRA, EXTRA_FIELD
+from model_dofns.formats.json_columns import decoded, without_infinities
+from model_dofns.formats.json_fields import batch_of, fits, members, quote_pairs, row_of
+from model_dofns.formats.json_text import TEXT, literal, objects
+from model_dofns.formats.json_values import MAX_NESTING, has_infinity, json_value
+from model_dofns.formats.lines import BLANK
+from model_dofns.formats.partitions import own_partitions
+
+_IS_BLANK = np.isin(np.arange(256), np.frombuffer(BLANK, np.uint8))
+# What pyarrow.json and Python's json do not take alike. pyarrow.json takes "Inf" for Infinity,
+# which begins so as well; "-0" is a negative float to it, and an integer to Python.
+_DIFFERENCES = ((b"NaN", rb"NaN"), (b"Inf", rb"Inf"), (b"-0", rb"-0(?![.\deE])"))
+_KINDS = {
+    list: "array",
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "literal",
+    type(None): "null",
+}
+
+
+class JsonLines(Records):
+    """The records of a block of lines."""
+
+    def __init__(self, block: Block, layout: Layout) -> None:
+        assert isinstance(block.data, bytes)
+        self._data = block.data
+        self._bytes = np.frombuffer(self._data, np.uint8)
+        self._block = block
+        self._layout = layout
+        self._partitions = own_partitions(block.path, layout.partition_types)
+        line_ends = np.flatnonzero(self._bytes == ord("\n"))
+        if self._data and not self._data.endswith(b"\n"):
+            line_ends = np.append(line_ends, len(self._data))
+        line_starts = np.append(0, line_ends + 1)[: len(line_ends)]
+        starts, ends = self._without_blanks(line_starts, line_ends)
+        records = starts < ends
+        self._starts, self._ends, self._line_ends = (
+            starts[records],
+            ends[records],
+            line_ends[records],
+        )
+        self._lengths = self._line_ends - self._starts
+        self._too_long = self._lengths > layout.max_record_bytes
+        if block.whole_length is not None:
+            self._lengths[:] = block.whole_length
+            self._too_long[:] = True
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def source(self, row: int) -> Mapping[str, Any]:
+        record = self._data[self._starts[row] : self._ends[row]]
+        offset = self._block.position + int(self._starts[row])
+        too_long = bool(self._too_long[row])
+        if too_long:
+            record = record[:HEAD_BYTES].rstrip(BLANK)
+        try:
+            # The end of a head may cut a character in two.
+            text = codecs.getincrementaldecoder("utf-8")().decode(record, final=not too_long)
+        except UnicodeDecodeError:
+            return {"input_base64": base64.b64encode(record).decode(), "offset": offset}
+        return {"input": text, "offset": offset}
+
+    def first(self, count: int) -> Block:
+        return self._block.head(int(self._line_ends[count - 1]) + 1)
+
+    # --- many records at once ---
+
+    def columns(self, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
+        """See :meth:`Records.columns`.
+
+        A line that starts with ``{`` and ends with ``}`` cannot run on into the next one of that
+        form: nowhere inside a JSON text may a line end stand between ``}`` and ``{``. So each
+        such line that parses is one object or more; and if the parser counts as many objects as
+        there are lines, each is exactly one.
+        """
+        return self._with_partitions(*self._decoded(np.flatnonzero(self._alike()), schema))
+
+    def _decoded(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
+        """Those of the lines that the parser takes, and their columns."""
+        for _ in range(3):  # all of them; without those that were refused; without odd ones
+            if not len(rows) or not len(schema):
+                break
+            text, starts = self._joined(rows)
+            table, refused = decoded(text, starts, schema)
+            if table is not None and table.num_rows == len(rows):
+                return without_infinities(rows, table.combine_chunks().to_batches()[0])
+            if refused is None:
+                refused = np.flatnonzero(np.isin(rows, self._odd_rows(schema)))
+            if not len(refused):
+                break
+            rows = np.delete(rows, refused)
+        return np.empty(0, np.int64), empty_batch(schema)
+
+    def _with_partitions(self, rows: Rows, batch: pa.RecordBatch) -> tuple[Rows, pa.RecordBatch]:
+        """The fields that folders give, where a line has none of its own."""
+        for index, field in enumerate(batch.schema):
+            value = self._partitions.get(field.name)
+            if value is None or not batch.column(index).null_count:
+                continue
+            alike = ~np.isin(rows, self._lines_naming(field.name)) & fits(value, field.type)
+            told = batch.column(index).is_valid().to_numpy(zero_copy_only=False) | alike
+            rows, batch = rows[told], batch.filter(pa.array(told))
+            filled = batch.column(index)
+            if filled.null_count:
+                filled = pc.fill_null(filled, pa.scalar(value).cast(field.type))
+            batch = batch.set_column(index, field, filled)
+        return rows, batch
+
+    def _lines_naming(self, name: str) -> Rows:
+        """The lines that may have a member of that name; all others have none."""
+        return self._lines_with(_name_patterns(name))
+
+    def _lines_with(self, patterns: Iterable[tuple[bytes, bytes]]) -> Rows:
+        """The lines that a pattern is found in, each given with what it cannot be found without."""
+        found = [
+            self._rows_at(match.start() for match in re.finditer(pattern, self._data))
+            for plain, pattern in patterns
+            # One byte is looked for much faster than three, and often is not there at all.
+            if plain[:1] in self._data and plain in self._data
+        ]
+        return np.concatenate([np.empty(0, np.int64), *found])
+
+    def _odd_rows(self, schema: pa.Schema) -> Rows:
+        """The lines that the parser may refuse without saying which: it matters for speed alone.
+
+        Two objects on a line; and where an integer is due, a number with a point, an exponent or
+        more digits than 64 bits have.
+        """
+        patterns = [rb"\}[ \t\r]*\{"]
+        integers = [re.escape(field.name) for field in schema if pa.types.is_integer(field.type)]
+        if integers:
+            patterns.append(rf'"(?:{"|".join(integers)})"\s*:\s*-?(?:\d+[.eE]|\d{{19}})'.encode())
+        found = (m.start() for p in patterns for m in re.finditer(p, self._data))
+        return self._rows_at(found)
+
+    def _alike(self) -> npt.NDArray[np.bool_]:
+        """The lines of the form ``{…}`` in which both parsers see the same, if anything."""
+        data, first, last = self._data, self._bytes[self._starts], self._bytes[self._ends - 1]
+        alike: npt.NDArray[np.bool_] = (first == ord("{")) & (last == ord("}"))
+        alike &= ~self._too_long
+        alike[self._lines_with(_DIFFERENCES)] = False
+        for name in self._refused_names():
+            alike[self._lines_naming(name)] = False
+        # Each of these lines has one "{" at least; what is left of them all may be in one line.
+        opened = np.count_nonzero(self._bytes == ord("{")) + data.count(b"[")
+        if opened - np.count_nonzero(alike) >= MAX_NESTING:
+            opening = np.flatnonzero((self._bytes == ord("{")) | (self._bytes == ord("[")))
+            rows = np.searchsorted(self._line_ends, opening)
+            alike &= np.bincount(rows, minlength=len(self)) <= MAX_NESTING
+        if not data.isascii() and not _is_utf8(data):
+            for row in range(len(self)):
+                alike[row] &= _is_utf8(data[self._starts[row] : self._ends[row]])
+        return alike
+
+    def _refused_names(self) -> list[str]:
+        """What a record may not be named that is written as JSON again."""
+        added = self._layout.output_format in (None, "jsonl")
+        return [self._layout.prediction_field] if added else []
+
+    def _rows_at(self, positions: Iterable[int]) -> Rows:
+        """The records that have these bytes of the block."""
+        return np.searchsorted(self._line_ends, np.fromiter(positions, np.int64))
+
+    def _joined(self, rows: Rows) -> tuple[pa.Buffer, Rows]:
+        """These lines alone, and where each starts; without a copy where they are all."""
+        if len(rows) == len(self):
+            return pa.py_buffer(self._data), self._starts
+        run_starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)  # of neighbouring lines
+        run_ends = np.append(run_starts[1:], len(rows)) - 1
+        begins, ends = self._starts[rows[run_starts]], self._line_ends[rows[run_ends]]
+        text = b"\n".join(self._data[begin:end] for begin, end in zip(begins, ends, strict=True))
+        new_begins = np.append(0, np.cumsum(ends - begins + 1)[:-1])
+        shift: Rows = np.repeat(new_begins - begins, np.diff(run_starts, append=len(rows)))
+        return pa.py_buffer(text), self._starts[rows] + shift
+
+    # --- one record ---
+
+    def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
+        for row in rows:
+            try:
+                yield self._parse(row)
+            except RecordError as error:
+                yield error
+
+    def _parse(self, row: int) -> Mapping[str, Any]:
+        layout = self._layout
+        if self._too_long[row]:
+            raise RecordError(
+                "RecordTooLong",
+                f"the line is {self._lengths[row]} bytes long, and the limit is"
+                f" {layout.max_record_bytes} (--max_record_bytes)",
+            )
+        try:
+            text = self._data[self._starts[row] : self._ends[row]].decode()
+        except UnicodeDecodeError as error:
+            raise RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}") from error
+        record = json_value(text)
+        if not isinstance(record, dict):
+            raise RecordError("NotAnObject", f"a JSON {_KINDS[type(record)]}, and no object")
+        for name in self._refused_names():
+            if name in record:
+                raise RecordError(
+                    "NameClash",
+                    f"the record has a field {name!r} already: name the prediction otherwise with"
+                    " --prediction_field",
+                )
+        for name in sorted(layout.input_names & record.keys()):
+            if has_infinity(record[name]):
+                raise RecordError("NumberOutOfRange", f"{name}: a number no double can hold")
+        return {**self._partitions, **record}
+
+    # --- out again ---
+
+    def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
+        """Each record's own bytes, with the prediction before its last ``}``."""
+        kept = self._layout.keep_fields
+        pieces = self._whole(rows) if kept is None else self._kept(rows, kept)
+        for name in self._layout.kept(self._partitions):
+            value = json.dumps(self._partitions[name], ensure_ascii=False)
+            member = f"{json.dumps(name, ensure_ascii=False)}:{value},"
+            own = np.isin(rows, self._lines_naming(name))
+            own[own] = [name in self._parse_own(row) for row in rows[own].tolist()]
+            pieces.append(
+                pa.array(np.where(own, "", member)).cast(TEXT) if own.any() else literal(member)
+            )
+        return objects(pieces, predictions, self._layout.prediction_field)
+
+    def _whole(self, rows: Rows) -> list[pa.Array | pa.Scalar]:
+        """The records without their last ``}``, and what stands between that and a new member."""
+        last = self._ends[rows] - 1
+        # Spans from a record's start to its "}", and from there to the next record: every other.
+        offsets = np.stack([self._starts[rows], last], axis=1).ravel()
+        spans = pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(),
+            2 * len(rows) - 1,
+            [None, pa.py_buffer(offsets), pa.py_buffer(self._data)],
+        )
+        bodies = spans.take(pa.array(np.arange(0, 2 * len(rows), 2)))
+        empty = self._empty_objects(rows)
+        if empty.any():
+            return [bodies, pa.array(np.where(empty, "", ",")).cast(TEXT)]
+        return [bodies, literal(",")]
+
+    def _kept(self, rows: Rows, names: tuple[str, ...]) -> list[pa.Array | pa.Scalar]:
+        """Objects with only some of the records' members, in their own text."""
+        if not names:
+            return [literal("{")]
+        texts = []
+        for row in rows.tolist():
+            found = members(self._text(row))
+            inner = (
+                f"{json.dumps(name, ensure_ascii=False)}:{found[name]},"
+                for name in names
+                if name in found
+            )
+            texts.append(f"{{{''.join(inner)}".encode())
+        return [pa.array(texts, TEXT)]
+
+    def fields(self, rows: Rows) -> pa.RecordBatch:
+        """See :meth:`Records.fields`; the layout's schema is settled."""
+        layout = self._layout
+        assert layout.schema is not None
+        schema = pa.schema([field for field in layout.schema if field.name != EXTRA])
+        fast, batch = self._said_whole(rows, schema)
+        rest = rows[~np.isin(rows, fast)]
+        told = []
+        for row in rest.tolist():
+            texts = members(self._text(row))
+            values = self._parse_own(row)
+            for name, value in self._partitions.items():
+                if name not in texts:
+                    texts[name], values[name] = json.dumps(value, ensure_ascii=False), value
+            kept = {name: texts[name] for name in layout.kept(texts)}
+            told.append(row_of(values, kept, schema))
+        batch = pa.RecordBatch.from_arrays(
+            [*batch.columns, pa.nulls(len(fast), pa.string())], schema=schema.append(EXTRA_FIELD)
+        )
+        if not told:
+            return batch
+        both = pa.Table.from_batches([batch, batch_of(told, schema)]).combine_chunks()
+        order = np.argsort(np.concatenate([fast, rest]), kind="stable")
+        return both.to_batches()[0].take(pa.array(order))
+
+    def _said_whole(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
+        """Those of the records that the columns say all of that is kept, and the columns."""
+        alike = self._alike()[rows]
+        for name in self._partitions:
+            alike &= ~np.isin(rows, self._lines_naming(name))
+        own = pa.schema([field for field in schema if field.name not in self._partitions])
+        found, batch = self._decoded(rows[alike], own)
+        if not len(found):
+            return found, empty_batch(schema)
+        pairs, doubtful = quote_pairs(batch)
+        if self._layout.keep_fields is None:
+            quotes = np.flatnonzero(self._bytes == ord('"'))
+            counts = np.bincount(self._rows_at(quotes), minlength=len(self))
+            whole = (counts[found] == 2 * pairs) & ~doubtful
+            whole &= ~np.isin(found, self._lines_with([(b"\\", rb"\\")]))
+        else:  # of the others nothing is known, nor need be; these are there, and not null
+            whole = ~doubtful
+            for column in batch.columns:
+                whole &= column.is_valid().to_numpy(zero_copy_only=False) & ~pa.types.is_nested(
+                    column.type
+                )
+        batch = batch.filter(pa.array(whole))
+        columns = [
+            pa.array([self._partitions[field.name]] * batch.num_rows, field.type)
+            if field.name in self._partitions
+            else batch.column(field.name)
+            for field in schema
+        ]
+        return found[whole], pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _text(self, row: int) -> str:
+        return self._data[self._starts[row] : self._ends[row]].decode()
+
+    def _parse_own(self, row: int) -> dict[str, Any]:
+        """The members of a record that is sound."""
+        values: dict[str, Any] = json_value(self._text(row))
+        return values
+
+    def _empty_objects(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which of these records are ``{}``, with white space or without."""
+        before_last = self._bytes[self._ends[rows] - 2]
+        empty: npt.NDArray[np.bool_] = before_last == ord("{")
+        for i in np.flatnonzero(_IS_BLANK[before_last]):
+            body = self._data[self._starts[rows[i]] : self._ends[rows[i]] - 1]
+            empty[i] = body.rstrip(BLANK) == b"{"
+        return empty
+
+    def _without_blanks(self, starts: Rows, ends: Rows) -> tuple[Rows, Rows]:
+        """The spans without blanks at either end; empty where there is nothing else."""
+        starts, ends = starts.copy(), ends.copy()
+        for _ in range(2):  # most lines have none or one ("\r")
+            some = starts < ends
+            ends[some] -= _IS_BLANK[self._bytes[ends[some] - 1]]
+            some = starts < ends
+            starts[some] += _IS_BLANK[self._bytes[starts[some]]]
+        left = np.flatnonzero(starts < ends)
+        blank = _IS_BLANK[self._bytes[starts[left]]] | _IS_BLANK[self._bytes[ends[left] - 1]]
+        for row in left[blank]:
+            line = self._data[starts[row] : ends[row]]
+            ends[row] -= len(line) - len(line.rstrip(BLANK))
+            starts[row] += len(line) - len(line.lstrip(BLANK)) if line.strip(BLANK) else 0
+        return starts, ends
+
+
+@functools.cache
+def _name_patterns(name: str) -> tuple[tuple[bytes, bytes], ...]:
+    """A name in quotes as it may stand in JSON: plainly, or with characters escaped."""
+    plain = f'"{name}"'.encode()
+    letters = "".join(f"(?:{letter}|\\\\u(?i:{ord(letter):04x}))" for letter in name)
+    return (plain, re.escape(plain)), (b"\\u00", f'"{letters}"'.encode())
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

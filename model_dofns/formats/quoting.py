@@ -1,0 +1,241 @@
+"""Rows of CSV: where they begin and end, by lines but for line ends in quoted cells; their cells.
+
+The grammar is RFC 4180's, with any delimiter and quote. A record whose quoting is *unsound* (text
+behind a closing quote, a quote in a cell that does not begin with one, a cell that is not closed
+before the end or before the record is too long) is the one line it begins on, so that a stray
+quote takes no line down but its own.
+
+Whether a record is sound is decided from its own first byte on, and from nothing before it. So
+text that is cut where a record begins is split just as the whole is.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model_dofns.exceptions import RecordError, UsageError
+from model_dofns.formats.base import Rows
+
+_LINE_END, _RETURN = ord("\n"), ord("\r")
+_ODD = 1
+
+
+class Split(NamedTuple):
+    """Records of a text, each from ``starts[i]`` to ``line_ends[i]``, where its line end is.
+
+    ``decided`` is how much of the text they are; what follows needs more text.
+    """
+
+    starts: Rows
+    line_ends: Rows
+    sound: npt.NDArray[np.bool_]
+    decided: int
+
+    def ends(self, data: bytes) -> Rows:
+        """Where each record ends, without its line end, which may be of two bytes."""
+        ends = self.line_ends.copy()
+        if b"\r" in data:
+            two = np.flatnonzero((ends > self.starts) & (ends < len(data)))
+            ends[two] -= np.frombuffer(data, np.uint8)[ends[two] - 1] == _RETURN
+        return ends
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How rows of CSV are written.
+
+    Attributes:
+        delimiter: stands between two cells; one ASCII character.
+        quote: stands round a cell that has special characters; doubled in it, it means itself.
+
+    Raises:
+        UsageError: they cannot be these.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+
+    def __post_init__(self) -> None:
+        for what, character in (("delimiter", self.delimiter), ("quote", self.quote)):
+            if len(character) != 1 or not character.isascii() or character in "\r\n":
+                raise UsageError(
+                    f"--csv_{what} {character!r}: write one ASCII character that ends no line,"
+                    r" or \t for a tab"
+                )
+        if self.delimiter == self.quote:
+            raise UsageError(f"--csv_delimiter and --csv_quote are both {self.quote!r}")
+
+    def split(self, data: bytes, max_record_bytes: int, *, final: bool = True) -> Split:
+        """The records of a text that begins with one, blank ones included.
+
+        Args:
+            final: the text ends the file; else only records are given that no more text can change.
+        """
+        if self.quote.encode() in data:
+            return _Quoted(data, self, max_record_bytes, final).split()
+        line_ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LINE_END)
+        return _as_split(data, line_ends, [], final)
+
+    def cells_of(self, row: str) -> list[str]:
+        """The cells of a row, without their quotes.
+
+        Raises:
+            RecordError: its quoting is unsound.
+        """
+        if self.quote not in row:
+            return row.split(self.delimiter)
+        quoted, plain = self._cell_patterns
+        found, position = [], 0
+        while True:
+            is_quoted = row.startswith(self.quote, position)
+            match = (quoted if is_quoted else plain).match(row, position)
+            if match is None:
+                raise RecordError(
+                    "InvalidCSV", f"the cell at character {position} is quoted, and never closed"
+                )
+            cell, position = match[1], match.end()
+            found.append(cell.replace(self.quote * 2, self.quote) if is_quoted else cell)
+            if position == len(row):
+                return found
+            if row[position] != self.delimiter:
+                what = (
+                    "text behind a closing quote"
+                    if is_quoted
+                    else "a quote in a cell that does not begin with one"
+                )
+                raise RecordError("InvalidCSV", f"{what}, at character {position}")
+            position += 1
+
+    @functools.cached_property
+    def _cell_patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        quote, delimiter = re.escape(self.quote), re.escape(self.delimiter)
+        quoted = f"{quote}([^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+){quote}"
+        return re.compile(quoted), re.compile(f"([^{quote}{delimiter}]*+)")
+
+
+def _as_split(data: bytes, line_ends: Rows, unsound: list[int], final: bool) -> Split:
+    """The split at these line ends, and at the end of the text where that is final."""
+    decided = int(line_ends[-1]) + 1 if len(line_ends) else 0
+    if final and decided < len(data):
+        line_ends = np.append(line_ends, len(data))
+        decided = len(data)
+    starts = np.append(0, line_ends + 1)[: len(line_ends)]
+    sound = np.ones(len(starts), np.bool_)
+    sound[np.searchsorted(starts, np.array(unsound, np.int64))] = False
+    return Split(starts, line_ends, sound, decided)
+
+
+class _Quoted:
+    """Splits a text that has quotes.
+
+    In sound text every other quote opens a cell, or goes on with one behind a doubled quote, and
+    the ones between close it. So a line end ends a record where an even number of quotes stands
+    between the record's start and it. Behind an unsound record the count begins anew, which
+    swaps the two roles if the number of quotes up to there is odd: what follows from either role
+    is computed once for each.
+    """
+
+    def __init__(self, data: bytes, dialect: Dialect, max_record_bytes: int, final: bool) -> None:
+        self._data, self._max, self._final = data, max_record_bytes, final
+        view = np.frombuffer(data, np.uint8)
+        self._lines = np.append(-1, np.flatnonzero(view == _LINE_END))
+        self._quotes = np.flatnonzero(view == ord(dialect.quote))
+        padded = np.concatenate([[_LINE_END], view, [_LINE_END, 0]])
+        before, after = padded[self._quotes], padded[self._quotes + 2]
+        neighbours = (ord(dialect.delimiter), _LINE_END, ord(dialect.quote))
+        opens = np.isin(before, neighbours)
+        closes = np.isin(after, neighbours)
+        if _RETURN in data:
+            next_but_one = padded[np.minimum(self._quotes + 3, len(padded) - 1)]
+            cut_off = (self._quotes + 2 == len(data)) & (not final)
+            closes |= (after == _RETURN) & ((next_but_one == _LINE_END) & ~self._at(2) | cut_off)
+        even = np.arange(len(self._quotes)) % 2 == 0
+        # By phase: how many quotes, but for pairs, stand before the one that opens first.
+        self._bad_quotes = [
+            self._quotes[~np.where(even ^ bool(phase), opens, closes)] for phase in (0, _ODD)
+        ]
+        quotes_before = np.searchsorted(self._quotes, self._lines)
+        self._ends = [self._lines[quotes_before % 2 == phase] for phase in (0, _ODD)]
+        self._long = [self._too_long(ends) for ends in self._ends]
+
+    def _at(self, distance: int) -> npt.NDArray[np.bool_]:
+        """Which quotes are that far from the end of the text, where there is no line end."""
+        at_end: npt.NDArray[np.bool_] = self._quotes + distance == len(self._data)
+        return at_end
+
+    def _too_long(self, ends: Rows) -> Rows:
+        """The starts of records of several lines that are too long."""
+        starts, lengths = ends[:-1] + 1, np.diff(ends) - 1
+        lines = np.diff(np.searchsorted(self._lines, ends))
+        candidates = np.flatnonzero((lengths > self._max) & (lines > 1))
+        fits = [
+            lengths[i] == self._max + 1 and self._data[ends[i + 1] - 1] == _RETURN
+            for i in candidates
+        ]
+        return starts[candidates[~np.array(fits, np.bool_)]]
+
+    def split(self) -> Split:
+        found: list[Rows] = []
+        unsound: list[int] = []
+        begin = 0
+        while (stop := self._first_unsound(begin)) is not None:
+            line = self._data.find(b"\n", stop)
+            if line < 0 and not self._final:
+                found.append(self._between(begin, stop))
+                break
+            found.append(self._between(begin, stop))
+            unsound.append(stop)
+            begin = line + 1 if line >= 0 else len(self._data)
+            found.append(np.array([begin - 1 if line >= 0 else begin]))
+        else:
+            found.append(self._between(begin, len(self._data)))
+        line_ends = np.concatenate(found)
+        if line_ends.size and line_ends[-1] == len(self._data):  # an unsound record ends the text
+            starts = np.append(0, line_ends + 1)[: len(line_ends)]
+            sound = ~np.isin(starts, unsound)
+            return Split(starts, line_ends, sound, len(self._data))
+        return _as_split(self._data, line_ends, unsound, self._final)
+
+    def _between(self, begin: int, stop: int) -> Rows:
+        """The line ends of the sound records in ``[begin, stop)``."""
+        ends = self._ends[self._phase(begin)]
+        between: Rows = ends[np.searchsorted(ends, begin) : np.searchsorted(ends, stop)]
+        return between
+
+    def _phase(self, begin: int) -> int:
+        return int(np.searchsorted(self._quotes, begin)) % 2
+
+    def _first_unsound(self, begin: int) -> int | None:
+        """Where the first record begins, at or behind ``begin``, that is unsound."""
+        if begin >= len(self._data):
+            return None
+        phase = self._phase(begin)
+        ends = self._ends[phase]
+        stops = []
+        bad = _first_from(self._bad_quotes[phase], begin)
+        if bad is not None:
+            stops.append(int(ends[np.searchsorted(ends, bad) - 1]) + 1)
+        too_long = _first_from(self._long[phase], begin)
+        if too_long is not None:
+            stops.append(too_long)
+        tail = int(ends[-1]) + 1
+        length = len(self._data) - tail
+        is_open = (len(self._quotes) - int(np.searchsorted(self._quotes, tail))) % 2 == 1
+        has_line_end = int(self._lines[-1]) >= tail
+        if self._final:
+            if is_open or (has_line_end and length > self._max):
+                stops.append(tail)
+        elif has_line_end and length > self._max + len("\r\n"):
+            stops.append(tail)
+        return min(stops, default=None)
+
+
+def _first_from(positions: Rows, begin: int) -> int | None:
+    index = np.searchsorted(positions, begin)
+    return int(positions[index]) if index < len(positions) else None
