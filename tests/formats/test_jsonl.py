@@ -13,8 +13,8 @@ import pytest
 
 from model_dofns.exceptions import RecordError
 from model_dofns.formats.base import HEAD_BYTES, Block, Layout
-from model_dofns.formats.json_values import MAX_NESTING
 from model_dofns.formats.json_records import JsonLines
+from model_dofns.formats.json_values import MAX_NESTING
 
 SCHEMA = pa.schema({"a": pa.float64(), "b": pa.string()})
 GOOD = b'{"a":1.5,"b":"x"}'
