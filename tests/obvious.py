@@ -137,6 +137,20 @@ def score_rows(table: pa.Table, spec: ModelSpec, *, path: str = "file") -> Expec
     return expected
 
 
+def csv_ranges(
+    format_: Any, data: bytes, range_bytes: int, max_record_bytes: int = MANY, path: str = "file"
+) -> list[Range]:
+    """The ranges of a CSV file, which must be read to be cut where records start."""
+    ranges: list[Range] = format_.ranges(
+        path,
+        len(data),
+        range_bytes=range_bytes,
+        max_record_bytes=max_record_bytes,
+        open_file=lambda _: io.BytesIO(data),
+    )
+    return ranges
+
+
 @dataclass(frozen=True)
 class CsvRecord:
     """One record of a CSV file.
