@@ -5,6 +5,8 @@ All read and predict the same, but for what their names say.
 
 from __future__ import annotations
 
+import datetime
+import enum
 import logging
 import math
 import sys
@@ -16,7 +18,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+)
 
 from model_dofns import MLModel
 
@@ -311,3 +322,118 @@ class PanickingModel(PoisonModel):
     def taste(self, xs: Sequence[float]) -> None:
         if POISON in xs:
             raise Panic("index out of bounds")
+
+
+class ForbiddingInput(PlainInput):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ForbiddingModel(PlainModel):
+    """Takes no field that it does not know."""
+
+    input_schema = ForbiddingInput
+
+
+class Cells(BaseModel):
+    text: str = ""
+    maybe: str | None = None
+    number: float = 0.0
+    ratio: float | None = None
+    count: int = 0
+    flag: bool = False
+
+
+class CellsModel(RecordModel):
+    """Predicts what it is given: a field of each type."""
+
+    input_schema = output_schema = Cells
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def predict(self, record: Any) -> Any:
+        return record
+
+    def predict_batch(self, batch: pa.RecordBatch) -> Any:
+        return batch
+
+
+class Letter(enum.Enum):
+    A = "a"
+    SPACE = " "
+    NUMBER = "1"
+
+
+class NewLetter(enum.StrEnum):
+    A = "a"
+    EMPTY = ""
+
+
+class Number(enum.Enum):
+    ONE = 1
+    TEN = 10
+
+
+class NewNumber(enum.IntEnum):
+    ONE = 1
+    TEN = 10
+
+
+# How one field may be declared: its annotation and its default, if it has one.
+FIELDS: dict[str, tuple[Any, Any]] = {
+    "float": (float, ...),
+    "int": (int, ...),
+    "bool": (bool, ...),
+    "str": (str, ...),
+    "positive float": (Annotated[float, Field(gt=0)], ...),
+    "finite float": (Annotated[float, Field(allow_inf_nan=False)], ...),
+    "small int": (Annotated[int, Field(ge=-5, lt=1_000)], ...),
+    "short str": (Annotated[str, Field(min_length=2, max_length=4)], ...),
+    "int literal": (Literal[1, 5, 1_000], ...),
+    "str literal": (Literal["a", " ", "1", "true"], ...),
+    "bool literal": (Literal[True], ...),
+    "enum": (Letter, ...),
+    "str enum": (NewLetter, ...),
+    "number enum": (Number, ...),
+    "int enum": (NewNumber, ...),
+    "float or None": (float | None, None),
+    "int or None, required": (int | None, ...),
+    "str or None": (str | None, None),
+    "bool or None": (bool | None, None),
+    "int literal or None": (Literal[1, 5] | None, None),
+    "enum or None": (Letter | None, None),
+    "int with a default": (int, 7),
+    "float or None with a default": (float | None, 0.5),
+    "stripped str": (Annotated[str, Field(min_length=1), BeforeValidator(str.strip)], ...),
+    "date": (datetime.date, ...),
+    "list": (list[int], ...),
+}
+
+
+class Echoed(BaseModel):
+    shown: str
+
+
+class EchoRecordModel(RecordModel):
+    """Has one field, ``value``, and shows what its input class made of it."""
+
+    output_schema = Echoed
+
+    def __init__(self, field: str, strict: bool = False) -> None:
+        super().__init__()
+        self.input_schema = create_model(  # type: ignore[misc]  # this instance's alone
+            "Value", __config__=ConfigDict(strict=strict), value=FIELDS[field]
+        )
+
+    def predict(self, record: Any) -> Any:
+        return Echoed(shown=self.show(record.value))
+
+    def show(self, value: Any) -> str:
+        """The value and its type; of an enumeration its value, as columns have it."""
+        return repr(value.value if isinstance(value, enum.Enum) else value)
+
+
+class EchoModel(EchoRecordModel):
+    def predict_batch(self, batch: pa.RecordBatch) -> Any:
+        shown = [self.show(value) for value in batch.column("value").to_pylist()]
+        return pa.RecordBatch.from_pydict({"shown": pa.array(shown, pa.string())})

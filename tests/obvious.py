@@ -1,7 +1,7 @@
 """Scoring, as slow and as obvious as it can be written: what the library is held against.
 
-It knows nothing of blocks, columns and batches: one record after the other is decoded by ``json``,
-validated by pydantic, handed to ``predict``, and its prediction joined to its text.
+It knows nothing of blocks, columns and batches: one record after the other is decoded, by ``json``
+or by hand, validated by pydantic, handed to ``predict``, and its prediction joined to its text.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import base64
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -39,7 +41,7 @@ class Expected:
 
     Attributes:
         scored: each good record and the values of its prediction; the record is the text before
-            the prediction, or the number of the row.
+            the prediction (of CSV, the record itself), or the number of the row.
         rejects: of the others, in the order of the file.
     """
 
@@ -135,10 +137,147 @@ def score_rows(table: pa.Table, spec: ModelSpec, *, path: str = "file") -> Expec
     return expected
 
 
-def predicted(model: MLModel, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The prediction for one record, as it is to be written."""
+def csv_ranges(
+    format_: Any, data: bytes, range_bytes: int, max_record_bytes: int = MANY, path: str = "file"
+) -> list[Range]:
+    """The ranges of a CSV file, which must be read to be cut where records start."""
+    ranges: list[Range] = format_.ranges(
+        path,
+        len(data),
+        range_bytes=range_bytes,
+        max_record_bytes=max_record_bytes,
+        open_file=lambda _: io.BytesIO(data),
+    )
+    return ranges
+
+
+@dataclass(frozen=True)
+class CsvRecord:
+    """One record of a CSV file.
+
+    Attributes:
+        offset: of its first byte in the file.
+        text: its bytes without its line end.
+        cells: what its cells hold; None where its quoting is unsound, and ``text`` one line then.
+    """
+
+    offset: int
+    text: bytes
+    cells: list[bytearray] | None
+
+
+def score_csv(
+    data: bytes,
+    spec: ModelSpec,
+    *,
+    columns: Sequence[str] | None = None,
+    delimiter: str = ",",
+    quote: str = '"',
+    header: bool = True,
+    max_record_bytes: int = MANY,
+    path: str = "file",
+) -> Expected:
+    """What must become of a CSV file; without ``columns`` they are those of its header."""
+    model, expected = spec.load(), Expected()
+    records = csv_records(data, delimiter.encode(), quote.encode(), max_record_bytes)
+    if header:
+        first = next(records, CsvRecord(0, b"", []))
+        columns = columns or [cell.decode() for cell in first.cells or []]
+    for record in records:
+        try:
+            values = decoded_row(record, columns or (), max_record_bytes)
+            expected.scored.append((record.text, predicted(model, values, as_text=True)))
+        except Refused as verdict:
+            too_long = len(record.text) > max_record_bytes
+            shown = record.text[:HEAD_BYTES] if too_long else record.text
+            source = {**shown_text(shown, too_long), "offset": record.offset}
+            expected.rejects.append(_reject(verdict, source, "csv", path, model))
+    return expected
+
+
+def csv_records(
+    data: bytes, delimiter: bytes, quote: bytes, max_record_bytes: int = MANY
+) -> Iterator[CsvRecord]:
+    """The records of a CSV file, of which the first may be a header."""
+    start = len(BOM) if data.startswith(BOM) else 0
+    while start < len(data):
+        stop, cells = csv_record(data, start, delimiter, quote)
+        over_lines = b"\n" in data[start:stop]
+        if cells is None or (over_lines and stop - start > max_record_bytes):
+            stop, cells = start, None  # it is no more than the line that it begins on
+            while not csv_line_end(data, stop) and stop < len(data):
+                stop += 1
+        if stop > start:  # else there is nothing in the line, and it is no record
+            yield CsvRecord(start, data[start:stop], cells)
+        start = stop + len(csv_line_end(data, stop))
+
+
+def csv_line_end(data: bytes, at: int) -> bytes:
+    """The end of a line that is here, if there is one; before the end of the file is none."""
+    if data[at : at + 2] == b"\r\n":
+        return b"\r\n"
+    return b"\n" if data[at : at + 1] == b"\n" else b""
+
+
+def csv_record(
+    data: bytes, start: int, delimiter: bytes, quote: bytes
+) -> tuple[int, list[bytearray] | None]:
+    """Where the record that starts here stops, and its cells: None where its quoting is unsound."""
+    cells, state, at = [bytearray()], "a cell begins", start
+    while True:
+        byte = data[at : at + 1]  # none at the end of the file
+        if state == "in quotes":
+            if not byte:
+                return at, None  # never closed
+            if byte == quote:
+                state = "behind a quote in quotes"
+            else:
+                cells[-1] += byte
+        elif not byte or csv_line_end(data, at):
+            return at, cells
+        elif byte == delimiter:
+            cells.append(bytearray())
+            state = "a cell begins"
+        elif byte == quote and state == "a cell begins":
+            state = "in quotes"
+        elif byte == quote and state == "behind a quote in quotes":  # doubled, and stands for one
+            cells[-1] += quote
+            state = "in quotes"
+        elif byte == quote or state == "behind a quote in quotes":
+            return at, None  # a quote in an unquoted cell, or text behind a closing quote
+        else:
+            cells[-1] += byte
+            state = "in a cell"
+        at += 1
+
+
+def decoded_row(record: CsvRecord, columns: Sequence[str], max_record_bytes: int) -> dict[str, str]:
+    """The texts of a record; an empty cell is a missing field."""
+    length = len(record.text)
+    if length > max_record_bytes:
+        message = f"the record is {length} bytes long, and the limit is {max_record_bytes}"
+        raise Refused("decode", "RecordTooLong", f"{message} (--max_record_bytes)")
     try:
-        instance = model.input_schema.model_validate(record)
+        record.text.decode()
+    except UnicodeDecodeError as error:
+        raise Refused("decode", "InvalidUTF8", f"{error.reason} at byte {error.start}") from error
+    if record.cells is None:
+        raise Refused("decode", "InvalidCSV", "its quoting is unsound")
+    if len(record.cells) != len(columns):
+        message = f"{len(record.cells)} cells, where there are {len(columns)} columns"
+        raise Refused("decode", "FieldCount", message)
+    texts = zip(columns, record.cells, strict=True)
+    return {name: cell.decode() for name, cell in texts if cell}
+
+
+def predicted(
+    model: MLModel, record: Mapping[str, Any], *, as_text: bool = False
+) -> dict[str, Any]:
+    """The prediction for one record, as it is to be written; ``as_text``, all values are text."""
+    input_schema, output_schema = model.input_schema, model.output_schema
+    validate = input_schema.model_validate_strings if as_text else input_schema.model_validate
+    try:
+        instance = validate(record)
     except ValidationError as error:
         raise Refused("validate", "ValidationError", _described(error)) from error
     if getattr(model, "predict_batch", None) is not None:
@@ -153,15 +292,16 @@ def predicted(model: MLModel, record: Mapping[str, Any]) -> dict[str, Any]:
         prediction = model.predict(instance).model_dump()
     except (Exception, SystemExit) as error:
         raise Refused("predict", type(error).__name__, str(error)) from error
-    if has_lone_surrogate(prediction["label"]):
-        message = f"label: {prediction['label']!r} has a lone surrogate"
-        raise Refused("output", "UnfitOutput", message)
-    if prediction["ratio"] is not None and not math.isfinite(prediction["ratio"]):
-        prediction["ratio"] = None
-    if not math.isfinite(prediction["score"]):
-        raise Refused("output", "NotFinite", f"score: {prediction['score']} is not finite")
+    for name, value in prediction.items():
+        if has_lone_surrogate(value):
+            raise Refused("output", "UnfitOutput", f"{name}: {value!r} has a lone surrogate")
+    for name, value in prediction.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            if type(None) not in get_args(output_schema.model_fields[name].annotation):
+                raise Refused("output", "NotFinite", f"{name}: {value} is not finite")
+            prediction[name] = None
     try:
-        model.output_schema.model_validate(prediction)
+        output_schema.model_validate(prediction)
     except ValidationError as error:
         raise Refused("output", "ValidationError", _described(error)) from error
     return prediction
@@ -225,6 +365,51 @@ def assert_same_lines(actual: bytes, expected: Expected) -> None:
         assert line.startswith(record)
         assert line.endswith(b"}")
         assert_same_prediction(json.loads(line[len(record) : -1]), prediction)
+
+
+def assert_same_csv(
+    actual: bytes, expected: Expected, delimiter: str = ",", quote: str = '"'
+) -> None:
+    """The records' own bytes, and behind each the cells of the same prediction."""
+    at = 0
+    for record, prediction in expected.scored:
+        assert actual.startswith(record, at), (actual[at : at + len(record) + 100], record)
+        at += len(record)
+        for name, value in prediction.items():
+            if isinstance(value, float):
+                cell = re.compile(rb"[-+.\deE]*").match(actual, at + 1)[0]
+                assert_shortest_float(cell.decode(), value)
+            else:
+                cell = csv_cell(value, delimiter, quote).encode()
+            came = actual[at : at + 1 + len(cell)]
+            assert came == delimiter.encode() + cell, (name, came, cell)
+            at += len(came)
+        assert actual[at : at + 1] == b"\n", actual[at : at + 100]
+        at += 1
+    assert at == len(actual), actual[at : at + 100]
+
+
+def assert_shortest_float(cell: str, value: float) -> None:
+    """The number, within 1e-9; no digit more than it takes; and not to be taken for an integer."""
+    assert math.isclose(float(cell), value, rel_tol=1e-9), (cell, value)
+    assert math.copysign(1, float(cell)) == math.copysign(1, value), (cell, value)
+    assert Decimal(cell) == Decimal(repr(float(cell))), cell
+    assert set(cell) & set(".eE"), cell
+
+
+def csv_cell(value: str | int | None, delimiter: str, quote: str) -> str:
+    """What a value that is no float looks like in a cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    white = " \t\n\r\v\f"
+    must = not value or value[0] in white or value[-1] in white
+    if must or any(one in value for one in (delimiter, quote, "\r", "\n")):
+        return quote + value.replace(quote, 2 * quote) + quote
+    return value
 
 
 def assert_same_rows(actual: pa.Table | None, table: pa.Table, expected: Expected) -> None:

@@ -11,24 +11,40 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hostile import CASES, Case, id_of
-from obvious import assert_same_lines, assert_same_rows, score_lines, score_rows
+from hostile import CASES, Case, id_of, id_of_row
+from obvious import (
+    assert_same_csv,
+    assert_same_lines,
+    assert_same_rows,
+    csv_ranges,
+    score_csv,
+    score_lines,
+    score_rows,
+)
 
 from model_dofns import ModelSpec, ScoredBlock, Scorer
 from model_dofns.exceptions import UnreadableFileError
-from model_dofns.formats import format_of
+from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Layout
+from model_dofns.formats.csv import CsvFormat
 
 
 def scored(path: Path, case: Case, ranges: int) -> Iterator[ScoredBlock]:
     """Score a file as a job does."""
-    scorer = Scorer(ModelSpec(case.model), Layout(max_record_bytes=case.max_record_bytes))
-    format_ = format_of(str(path))
-    assert format_ is not None
-    size = path.stat().st_size
-    for part in format_.ranges(str(path), size, size // ranges + 1):
+    format_ = CsvFormat(**case.dialect) if case.format == "csv" else FORMATS[case.format]
+    limit, size = case.max_record_bytes, path.stat().st_size
+    scorer = Scorer(
+        ModelSpec(case.model),
+        layout=Layout(max_record_bytes=limit),
+        formats={**FORMATS, case.format: format_},
+    )
+    if case.format == "csv":
+        parts = csv_ranges(format_, case.content, size // ranges + 1, limit, str(path))
+    else:
+        parts = format_.ranges(str(path), size, size // ranges + 1)
+    for part in parts:
         with path.open("rb") as file:
-            for block in format_.read_blocks(file, part, max_record_bytes=case.max_record_bytes):
+            for block in format_.read_blocks(file, part, max_record_bytes=limit):
                 yield scorer.score(block)
 
 
@@ -44,7 +60,7 @@ def test_good_records_are_scored_as_alone_and_bad_ones_are_rejects(
         return
     blocks = list(scored(path, case, ranges))
     rejects = [reject for block in blocks for reject in block.rejects]
-    where = "offset" if case.format == "jsonl" else "row"
+    where = "row" if case.format == "parquet" else "offset"
     assert [(one.source[where], one.stage, one.error) for one in rejects] == list(case.rejects)
     assert all(reject.file == str(path) and reject.message for reject in rejects)
     assert all(json.loads(reject.to_json()) for reject in rejects)
@@ -56,11 +72,16 @@ def test_good_records_are_scored_as_alone_and_bad_ones_are_rejects(
 
 def hold_against_the_obvious(case: Case, payloads: list[Any]) -> None:
     """The ids that the table expects, and each record as it came with its prediction alone."""
-    spec = ModelSpec(case.model)
-    if case.format == "jsonl":
+    spec, limit = ModelSpec(case.model), case.max_record_bytes
+    if case.format == "csv":
+        expected = score_csv(case.content, spec, max_record_bytes=limit, **case.dialect)
+        ids = [id_of_row(record) for record, _ in expected.scored]
+        written = b"".join(bytes(one.rows) for one in payloads)
+        assert_same_csv(written, expected, case.dialect["delimiter"], case.dialect["quote"])
+    elif case.format == "jsonl":
         written = b"".join(map(bytes, map(memoryview, payloads)))
         ids = [id_of(line) for line in written.split(b"\n")[:-1]]
-        expected = score_lines(case.content, spec, max_record_bytes=case.max_record_bytes)
+        expected = score_lines(case.content, spec, max_record_bytes=limit)
         assert_same_lines(written, expected)
     else:
         came = pq.read_table(io.BytesIO(case.content))

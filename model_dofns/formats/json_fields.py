@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from json.scanner import make_scanner  # type: ignore[import-untyped]  # typeshed leaves it out
+from json.scanner import make_scanner
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from model_dofns.formats.extra import EXTRA_FIELD, object_text
 _EXACT_FLOATS = 2.0**53  # below it, no two integers are the same float
 _SPACE = re.compile(r"[ \t\n\r]*")
 # The values are not wanted, and an integer may have more digits than Python converts.
-_scan_once = make_scanner(json.JSONDecoder(parse_int=float))
+_scan_once = make_scanner(json.JSONDecoder(parse_int=float))  # type: ignore[arg-type]  # a decoder is what it takes
 
 
 def members(text: str) -> dict[str, str]:

@@ -63,9 +63,9 @@ class Dialect:
 
     def __post_init__(self) -> None:
         for what, character in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if len(character) != 1 or not character.isascii() or character in "\r\n":
+            if len(character) != 1 or not character.isascii() or character in "\r\n\0":
                 raise UsageError(
-                    f"--csv_{what} {character!r}: write one ASCII character that ends no line,"
+                    f"--csv_{what} {character!r}: write one ASCII character, no line end nor NUL,"
                     r" or \t for a tab"
                 )
         if self.delimiter == self.quote:
