@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -14,9 +15,8 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
-from model_dofns.exceptions import InputError, UnreadableFileError, UsageError
-from model_dofns.formats import FORMATS, format_of
-from model_dofns.formats.base import Block, Range
+from model_dofns.exceptions import InputError, UnreadableFileError
+from model_dofns.formats.base import Block, Format, Layout, Range
 from model_dofns.formats.compression import codec_of
 from model_dofns.manifest import InputFile
 
@@ -122,70 +122,72 @@ def _refuse_unseen(folder: str) -> None:
                 )
 
 
-def settle_format(files: Iterable[InputFile], asked_for: str | None) -> str:
-    """The name of the one format of the input: the one asked for, or what the suffixes say.
-
-    Raises:
-        InputError: a suffix is of no known format.
-        UsageError: the files are of several formats.
-    """
-    if asked_for is not None:
-        return asked_for
-    by_format: dict[str, str] = {}
-    for file in files:
-        format_ = format_of(file.path)
-        if format_ is None:
-            known = ", ".join(s for known in FORMATS.values() for s in known.suffixes)
-            raise InputError(
-                f"the format of {file.path} is not known by its suffix, which must be one of"
-                f" {known}: name the files more exactly, as in 'folder/*.jsonl', or say with"
-                " --input_format that all of them are of one format"
-            )
-        by_format.setdefault(format_.name, file.path)
-    if len(by_format) > 1:
-        examples = "; ".join(f"{name}: {path}" for name, path in sorted(by_format.items()))
-        raise UsageError(
-            f"the input has files of several formats ({examples}), and a job writes the one it"
-            " reads: name files of one format with --input"
-        )
-    return next(iter(by_format))
-
-
 @dataclass(frozen=True)
 class FileRange:
-    """A range, and the size its file had at launch."""
+    """A range, and its file as it was at launch."""
 
     part: Range
-    file_bytes: int
+    file: InputFile
 
 
-def cut_into_ranges(file: InputFile, format_name: str) -> list[FileRange]:
-    """The ranges of a file; they are small, and all that crosses a shuffle."""
-    return [
-        FileRange(part, file.bytes) for part in FORMATS[format_name].ranges(file.path, file.bytes)
-    ]
+def cut_into_ranges(
+    file: InputFile, formats: Mapping[str, Format], max_record_bytes: int
+) -> list[tuple[FileRange]]:
+    """The ranges of a file, each to be read alone; they are small, and all that is shuffled."""
+    parts = formats[file.format].ranges(
+        file.path, file.bytes, open_file=open_file, max_record_bytes=max_record_bytes
+    )
+    return [(FileRange(part, file),) for part in parts]
+
+
+def whole(file: InputFile) -> FileRange:
+    """All of a file."""
+    return FileRange(Range(file.path, 0, sys.maxsize), file)
 
 
 class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typed
-    """Ranges in, blocks out.
+    """Lists of ranges in, the blocks of one list in their order out.
 
     Outputs:
         ``blocks``: :class:`~model_dofns.formats.base.Block`.
-        ``unreadable``: ``(path, message)`` of a file that cannot be read, where those are skipped.
+        ``unreadable``: ``(path, (message, format))`` of a file that cannot be read, where those
+            are skipped.
+
+    Args:
+        formats: by name.
+        layout: of the records.
+        skip_bad_files: name them, instead of failing.
+        limit: how many records of each list are read.
     """
 
-    def __init__(self, format_name: str, max_record_bytes: int, skip_bad_files: bool) -> None:
-        self._format_name = format_name
-        self._max_record_bytes = max_record_bytes
+    def __init__(
+        self,
+        formats: Mapping[str, Format],
+        layout: Layout,
+        skip_bad_files: bool = False,
+        limit: int | None = None,
+    ) -> None:
+        self._formats = formats
+        self._layout = layout
         self._skip_bad_files = skip_bad_files
+        self._limit = limit
 
-    def process(self, element: FileRange) -> Iterator[Block | TaggedOutput]:
-        try:
-            yield from self._blocks(element)
-        except UnreadableFileError as error:
-            if not self._skip_bad_files:
-                raise
-            yield TaggedOutput(UNREADABLE, (element.part.path, str(error)))
+    def process(self, element: Sequence[FileRange]) -> Iterator[Block | TaggedOutput]:
+        left = self._limit
+        for part in element:
+            try:
+                for block in self._blocks(part):
+                    if left is not None:
+                        records = self._formats[block.format].records(block, self._layout)
+                        block = block if len(records) <= left else records.first(left)
+                        left -= min(len(records), left)
+                    yield block
+                    if left == 0:
+                        return
+            except UnreadableFileError as error:
+                if not self._skip_bad_files:
+                    raise
+                yield TaggedOutput(UNREADABLE, (part.file.path, (str(error), part.file.format)))
 
     def _blocks(self, element: FileRange) -> Iterator[Block]:
         """The blocks of the range.
@@ -193,24 +195,24 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
         Raises:
             UnreadableFileError: the file vanished, changed, or is broken.
         """
-        path = element.part.path
+        path, expected = element.part.path, element.file.bytes
         try:
             with open_file(path) as file:
                 size = file.seek(0, os.SEEK_END)
                 size = file.tell() if size is None else size
-                if size != element.file_bytes:
+                if size != expected:
                     raise UnreadableFileError(
-                        f"{path} had {element.file_bytes} bytes when the job was launched, and has"
+                        f"{path} had {expected} bytes when the job was launched, and has"
                         f" {size} now: do not write to files that are being read"
                     )
                 file.seek(0)
-                if size == 0 and codec_of(path) is not None:
+                format_ = self._formats[element.file.format]
+                if size == 0 and format_.may_be_compressed and codec_of(path) is not None:
                     raise OSError("it is empty, and not even compressed nothing is")
-                format_ = FORMATS[self._format_name]
                 yield from format_.read_blocks(
                     format_.opened(file, path),
                     element.part,
-                    max_record_bytes=self._max_record_bytes,
+                    max_record_bytes=self._layout.max_record_bytes,
                 )
         except (BeamIOError, OSError, pa.ArrowException) as error:
             raise UnreadableFileError(

@@ -13,7 +13,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from model_dofns.exceptions import UsageError
 from model_dofns.formats import FORMATS
-from model_dofns.formats.base import MAX_RECORD_BYTES, plain_name
+from model_dofns.formats.base import MAX_RECORD_BYTES, Layout, plain_name
+from model_dofns.formats.csv import CsvFormat
 from model_dofns.manifest import MaxErrors
 
 _EPILOG = """\
@@ -55,7 +56,37 @@ class Options:
     skip_bad_files: bool = False
     overwrite: bool = False
     compression: str | None = None
+    csv_delimiter: str = ","
+    csv_quote: str = '"'
+    csv_columns: tuple[str, ...] | None = None
+    output_format: str | None = None
+    keep_fields: tuple[str, ...] | None = None
+    with_version: bool = False
+    num_shards: int | None = None
+    limit: int | None = None
+    batch_size: int | None = None
     pipeline_args: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _ = self.layout, self.csv  # or they raise
+
+    @property
+    def layout(self) -> Layout:
+        """How records are read and written, as far as the command line says it."""
+        return Layout(
+            prediction_field=self.prediction_field,
+            max_record_bytes=self.max_record_bytes,
+            output_format=self.output_format,
+            keep_fields=self.keep_fields,
+            with_version=self.with_version,
+        )
+
+    @property
+    def csv(self) -> CsvFormat:
+        """How CSV is read and written."""
+        return CsvFormat(
+            self.csv_delimiter, self.csv_quote, self.csv_columns, header=self.csv_columns is None
+        )
 
     def shown(self) -> dict[str, Any]:
         """As they stand in a manifest: of Beam's flags the names alone, as some are secrets."""
@@ -128,6 +159,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_false",
         help="do not load the model here first: for one that does not fit on this machine",
     )
+    model.add_argument(
+        "--batch_size",
+        type=_positive_int,
+        metavar="N",
+        help="hand the model at most so many records at once (default: a block's, some 10,000)",
+    )
     data = parser.add_argument_group("input")
     data.add_argument(
         "--input",
@@ -141,6 +178,32 @@ def _parser() -> argparse.ArgumentParser:
         "--input_format",
         choices=sorted(FORMATS),
         help="of all files (default: what their suffixes say)",
+    )
+    data.add_argument(
+        "--csv_delimiter",
+        type=_character,
+        default=",",
+        metavar="C",
+        help=r"between the cells of CSV, as in ';' or \t (default: %(default)s)",
+    )
+    data.add_argument(
+        "--csv_quote",
+        type=_character,
+        default='"',
+        metavar="C",
+        help="round a cell of CSV that has special characters (default: %(default)s)",
+    )
+    data.add_argument(
+        "--csv_columns",
+        type=_names,
+        metavar="A,B,C",
+        help="the columns of CSV files that have no header",
+    )
+    data.add_argument(
+        "--limit",
+        type=_positive_int,
+        metavar="N",
+        help="score the first N records alone, in the order of the files' paths",
     )
     data.add_argument(
         "--max_record_bytes",
@@ -171,6 +234,30 @@ def _parser() -> argparse.ArgumentParser:
         help="of the predictions (default: none for JSON lines, snappy for Parquet)",
     )
     output.add_argument(
+        "--output_format",
+        type=_output_format,
+        metavar="FORMAT",
+        help=f"same, as the input (the default), {', '.join(sorted(FORMATS))}",
+    )
+    output.add_argument(
+        "--keep_fields",
+        type=_kept_fields,
+        metavar="A,B,C",
+        help="which fields of a record come out with its prediction: all (the default), none, or"
+        " these",
+    )
+    output.add_argument(
+        "--with_version",
+        action="store_true",
+        help="put the model's name and version into each prediction",
+    )
+    output.add_argument(
+        "--num_shards",
+        type=_positive_int,
+        metavar="N",
+        help="write at most N part files, at the price of a shuffle (default: as they come)",
+    )
+    output.add_argument(
         "--prediction_field",
         type=_prediction_field,
         default="prediction",
@@ -198,6 +285,27 @@ def _prediction_field(text: str) -> str:
         return plain_name(text)
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _character(text: str) -> str:
+    return "\t" if text == r"\t" else text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} has a name twice")
+    return names
+
+
+def _kept_fields(text: str) -> tuple[str, ...] | None:
+    return {"all": None, "none": ()}.get(text) if text in ("all", "none") else _names(text)
+
+
+def _output_format(text: str) -> str | None:
+    if text not in ("same", *FORMATS):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of same, {', '.join(sorted(FORMATS))}")
+    return None if text == "same" else text
 
 
 def _positive_int(text: str) -> int:

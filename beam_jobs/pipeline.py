@@ -14,7 +14,7 @@ import functools
 import os
 import posixpath
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,21 +30,14 @@ from beam_jobs.files import (
     cut_into_ranges,
     match_input,
     open_file,
-    settle_format,
+    whole,
 )
 from beam_jobs.options import Options
 from beam_jobs.output_folder import OutputFolder
 from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn, ScoredRecords
-from model_dofns.exceptions import (
-    InputError,
-    OutputFolderError,
-    ScoringError,
-    UnreadableFileError,
-    UsageError,
-)
-from model_dofns.formats import FORMATS
-from model_dofns.formats.base import Block, Layout
+from model_dofns.exceptions import OutputFolderError, ScoringError, UsageError
+from model_dofns.formats.base import Block, Format, Layout
 from model_dofns.manifest import (
     DONE,
     TOO_MANY_ERRORS,
@@ -57,6 +50,7 @@ from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.models_file import resolve_model
 from model_dofns.rejects import READ_STAGE, Reject
 from model_dofns.scorer import Scorer
+from model_dofns.settling import settle
 
 
 @dataclass(frozen=True)
@@ -69,8 +63,7 @@ class Job:
         runner: the name of Beam's runner.
         spec: the model.
         metadata: what the model says of itself; None where it is not loaded at launch.
-        files: the input.
-        format: the name of its format.
+        files, formats, layout: the input, and how its records are read and written.
         output: the output folder, absolute: a worker has a working folder of its own.
         options: the command line.
     """
@@ -81,13 +74,20 @@ class Job:
     spec: ModelSpec
     metadata: ModelMetadata | None
     files: tuple[InputFile, ...]
-    format: str
+    formats: Mapping[str, Format]
+    layout: Layout
     output: str
     options: Options
 
     @property
     def folder(self) -> OutputFolder:
         return OutputFolder(self.output, self.id, self.started)
+
+    @property
+    def output_format(self) -> Format:
+        """What predictions are written in."""
+        assert self.layout.output_format is not None
+        return self.formats[self.layout.output_format]
 
 
 def plan(options: Options, runner: str = "") -> Job:
@@ -100,49 +100,30 @@ def plan(options: Options, runner: str = "") -> Job:
     output = absolute(options.output).rstrip("/")
     patterns = [absolute(pattern) for pattern in options.input]
     spec = resolve_model(options.model, options.models, options.expect_version)
-    metadata = None
+    layout, metadata = options.layout, None
     if options.preflight:
-        scorer = Scorer(spec, Layout(prediction_field=options.prediction_field))
-        metadata = scorer.metadata
-    files = tuple(match_input(patterns))
-    format_name = settle_format(files, options.input_format)
-    if options.compression not in (None, *FORMATS[format_name].compressions):
-        raise UsageError(
-            f"--compression {options.compression} is none of {format_name}'s, which are:"
-            f" {', '.join(FORMATS[format_name].compressions)}"
-        )
-    if options.preflight:
-        _refuse_clash(files, format_name, scorer)
+        scorer = Scorer(spec, layout)
+        layout, metadata = scorer.layout, scorer.metadata
+    settled = settle(match_input(patterns), layout, options.csv, open_file, options.input_format)
     job = Job(
         id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
         started=now(),
         runner=runner,
         spec=spec,
         metadata=metadata,
-        files=files,
-        format=format_name,
+        files=settled.files,
+        formats=settled.formats,
+        layout=settled.layout,
         output=output,
         options=options,
     )
+    if options.compression not in (None, *job.output_format.compressions):
+        raise UsageError(
+            f"--compression {options.compression} is none of {job.output_format.name}'s, which"
+            f" are: {', '.join(job.output_format.compressions)}"
+        )
     _refuse_overlap(job)
     return job
-
-
-def _refuse_clash(files: Iterable[InputFile], format_name: str, scorer: Scorer) -> None:
-    """The first file's columns stand for all; workers reject the rows of one that differs."""
-    for file in files:
-        try:
-            with open_file(file.path) as opened:
-                names = FORMATS[format_name].column_names(opened)
-        except UnreadableFileError:
-            continue  # for the job to report, or to skip
-        clashes = sorted(set(names) & set(scorer.layout.prediction_columns()))
-        if clashes:
-            raise InputError(
-                f"{file.path} has columns named {', '.join(clashes)} already: name the prediction"
-                " otherwise with --prediction_field"
-            )
-        return
 
 
 def _refuse_overlap(job: Job) -> None:
@@ -171,20 +152,22 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
         The job's status, one element, once the manifest is written.
     """
     options = job.options
-    read = (
-        root
-        | "Input files" >> beam.Create(job.files)
-        | "Cut into ranges" >> beam.FlatMap(cut_into_ranges, job.format)
-        | "Spread over workers" >> beam.Reshuffle()
-        | "Read blocks"
-        >> beam.ParDo(ReadBlocks(job.format, options.max_record_bytes, options.skip_bad_files))
-        .with_output_types(Block)
-        .with_outputs(UNREADABLE, main=BLOCKS)
+    ranges = root | "Input files" >> beam.Create(
+        # A limit is for the first records, so one worker reads the files one after the other.
+        [list(map(whole, job.files))] if options.limit else job.files
     )
-    layout = Layout(
-        prediction_field=options.prediction_field, max_record_bytes=options.max_record_bytes
+    if not options.limit:
+        ranges = (
+            ranges
+            | "Cut into ranges"
+            >> beam.FlatMap(cut_into_ranges, job.formats, job.layout.max_record_bytes)
+            | "Spread over workers" >> beam.Reshuffle()
+        )
+    reader = ReadBlocks(job.formats, job.layout, options.skip_bad_files, options.limit)
+    read = ranges | "Read blocks" >> beam.ParDo(reader).with_output_types(Block).with_outputs(
+        UNREADABLE, main=BLOCKS
     )
-    score = ScoreDoFn(job.spec, layout)
+    score = ScoreDoFn(job.spec, job.layout, formats=job.formats, batch_size=options.batch_size)
     scored = read[BLOCKS] | "Score" >> beam.ParDo(score).with_output_types(
         ScoredRecords
     ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)
@@ -192,16 +175,19 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
     unreadable = read[UNREADABLE] | "Name each bad file once" >> beam.CombinePerKey(min)
     rejects = (
         scored[REJECTS],
-        unreadable | "Bad files as rejects" >> beam.Map(_file_reject, job.format),
+        unreadable | "Bad files as rejects" >> beam.MapTuple(_file_reject),
     ) | "All rejects" >> beam.Flatten()
 
     folder = job.folder
     predictions_sink = PartsSink(
         folder.path,
         posixpath.join(folder.temporary, "predictions"),
-        FORMATS[job.format].part_suffix(options.compression),
-        functools.partial(PredictionsPart, format_name=job.format, compression=options.compression),
+        job.output_format.part_suffix(options.compression),
+        functools.partial(
+            PredictionsPart, format_=job.output_format, compression=options.compression
+        ),
         folder.refuse_if_taken,
+        num_shards=options.num_shards,
     )
     rejects_sink = PartsSink(
         folder.rejects,
@@ -225,8 +211,8 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
     )
 
 
-def _file_reject(file: tuple[str, str], format_name: str) -> Reject:
-    path, message = file
+def _file_reject(path: str, reason: tuple[str, str]) -> Reject:
+    message, format_name = reason
     return Reject(
         stage=READ_STAGE,
         error="UnreadableFileError",
@@ -244,7 +230,7 @@ def write_manifest(
     outputs: Iterable[str],
     rejects: Iterable[str],
     records_by_file: Iterable[tuple[str, int]],
-    unreadable: Iterable[tuple[str, str]],
+    unreadable: Iterable[tuple[str, tuple[str, str]]],
     models: Iterable[ModelMetadata],
 ) -> str:
     """The last stage: hold the sums against each other, write the manifest, return the status.
@@ -254,7 +240,8 @@ def write_manifest(
     """
     output_files = tuple(sorted(map(from_text, outputs), key=lambda file: file.path))
     reject_files = tuple(sorted(map(from_text, rejects), key=lambda file: file.path))
-    read, errors = dict(records_by_file), dict(unreadable)
+    read = dict(records_by_file)
+    errors = {path: message for path, (message, _) in unreadable}
     if len(errors) == len(job.files):
         raise ScoringError(f"none of the {len(errors)} files could be read: {min(errors.values())}")
     records = sum_of_records(sum(read.values()), output_files, reject_files)

@@ -22,8 +22,7 @@ from apache_beam.io.iobase import Writer as BundleWriter
 
 from model_dofns.dofns import ScoredRecords
 from model_dofns.exceptions import ScoringError
-from model_dofns.formats import FORMATS
-from model_dofns.formats.base import Payload
+from model_dofns.formats.base import Format, Payload
 from model_dofns.manifest import OutputFile
 from model_dofns.rejects import Reject
 
@@ -47,9 +46,9 @@ class Part(Protocol):
 class PredictionsPart:
     """Scored records of one format."""
 
-    def __init__(self, file: BinaryIO, format_name: str, compression: str | None = None) -> None:
+    def __init__(self, file: BinaryIO, format_: Format, compression: str | None = None) -> None:
         self.rows = {"scored": 0}
-        self._format = FORMATS[format_name]
+        self._format = format_
         self._writer = self._format.writer(file, compression)
         self._last: Payload | None = None
 
@@ -98,6 +97,8 @@ class PartsSink(Sink):  # type: ignore[misc]  # Beam's classes are not typed
         suffix: of a part file's name, such as ``".jsonl"``.
         open_part: makes a :class:`Part` of an open file.
         before_commit: raises where nothing may be committed any more.
+        num_shards: at most so many files, for which all that is written passes a shuffle; None
+            for as many as bundles make.
     """
 
     def __init__(
@@ -107,7 +108,9 @@ class PartsSink(Sink):  # type: ignore[misc]  # Beam's classes are not typed
         suffix: str,
         open_part: Callable[[BinaryIO], Part],
         before_commit: Callable[[], None] = lambda: None,
+        num_shards: int | None = None,
     ) -> None:
+        self.num_shards = num_shards or 0  # read by beam.io.Write
         self._before_commit = before_commit
         self._folder = folder
         self._temporary_folder = temporary_folder

@@ -75,6 +75,7 @@ class InputFile:
 
     path: str
     bytes: int
+    format: str = ""
     records: int = 0
     error: str | None = None
 

@@ -124,9 +124,10 @@ class Scorer:
         predictions = outcome.predictions
         if self.layout.with_version:
             predictions = self._with_version(predictions)
-        if self.layout.output_format in (None, block.format):
+        output_format = self.layout.output_format or block.format
+        if output_format == block.format and self.layout.schema is None:
             return records.with_predictions(outcome.rows, predictions)
-        into = self._formats[self.layout.output_format]
+        into = self._formats[output_format]
         return into.encode(records.fields(outcome.rows), predictions, self.layout)
 
     def _with_version(self, predictions: pa.RecordBatch) -> pa.RecordBatch:

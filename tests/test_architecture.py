@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "model_dofns.formats": set(),
     "model_dofns.counters": set(),
     "model_dofns.manifest": set(),
+    "model_dofns.settling": {"model_dofns.formats", "model_dofns.manifest"},
     "model_dofns.prediction": {
         "model_dofns.fast_accept",
         "model_dofns.formats",

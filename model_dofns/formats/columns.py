@@ -1,12 +1,105 @@
-"""Columns in the types that the launcher settled."""
+"""Columns of several files as one schema, and batches in it.
+
+Files unify by promotions that keep every value: an int of 32 bits may become one of 64 or a float
+of 64, a column that a file does not have is one of nulls there. An int of 64 bits and a float do
+not unify, nor do numbers and text.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
+
+from model_dofns.exceptions import InputError
+
+_INTEGER_BITS_OF_FLOATS = {16: 11, 32: 24, 64: 53}
+
+
+def unified(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
+    """The one schema of files, given by path and schema; metadata is that of the first.
+
+    Raises:
+        InputError: a column cannot be the same in two of them.
+    """
+    fields: dict[str, tuple[pa.Field, str]] = {}
+    everywhere: set[str] | None = None
+    metadata = None
+    for path, schema in schemas:
+        for field in schema:
+            if field.name not in fields:
+                fields[field.name] = field, path
+                continue
+            known, first_path = fields[field.name]
+            type_ = promoted(known.type, field.type)
+            if type_ is None:
+                raise InputError(
+                    f"the column {field.name!r} is of type {known.type} in {first_path} and of type"
+                    f" {field.type} in {path}, and no column type holds the values of both: convert"
+                    " one of them, leave the column out with --keep_fields, or score the files in"
+                    " jobs of their own"
+                )
+            nullable = known.nullable or field.nullable
+            # Where the file is that brought the type, for the next message.
+            path_of_type = first_path if type_ == known.type else path
+            fields[field.name] = known.with_type(type_).with_nullable(nullable), path_of_type
+        if everywhere is None:
+            everywhere, metadata = set(schema.names), schema.metadata
+        everywhere &= set(schema.names)
+    return pa.schema(
+        [
+            field if name in (everywhere or ()) else field.with_nullable(True)
+            for name, (field, _) in fields.items()
+        ],
+        metadata,
+    )
+
+
+def promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """The type that holds every value of both types, or None."""
+    if one == other:
+        return one
+    if pa.types.is_dictionary(one) != pa.types.is_dictionary(other):
+        one, other = _decoded(one), _decoded(other)
+    schemas = [pa.schema([("column", type_)]) for type_ in (one, other)]
+    try:
+        both = pa.unify_schemas(schemas, promote_options="permissive").field("column").type
+    except pa.ArrowException:
+        return None
+    return both if _keeps_values(one, both) and _keeps_values(other, both) else None
+
+
+def _decoded(type_: pa.DataType) -> pa.DataType:
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def _keeps_values(source: pa.DataType, target: pa.DataType) -> bool:
+    """Whether a promotion of Arrow's, which may be to a float, loses nothing."""
+    if source == target or pa.types.is_null(source):
+        return True
+    if pa.types.is_struct(source):
+        inner = {field.name: field.type for field in target}
+        return all(_keeps_values(field.type, inner[field.name]) for field in source)
+    if pa.types.is_map(source):
+        return False
+    if pa.types.is_nested(source):
+        return _keeps_values(source.value_type, target.value_type)
+    if pa.types.is_floating(target):
+        if pa.types.is_integer(source):
+            return bool(source.bit_width <= _INTEGER_BITS_OF_FLOATS[target.bit_width])
+        return bool(pa.types.is_floating(source))
+    if pa.types.is_integer(target):
+        unsigned_into_signed = pa.types.is_unsigned_integer(source) and (
+            pa.types.is_signed_integer(target)
+        )
+        return bool(source.bit_width + unsigned_into_signed <= target.bit_width)
+    if pa.types.is_timestamp(target):
+        return bool(target.unit != "ns")  # which end in 2262
+    return True
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The columns of a schema that was promoted from this batch's and others'.
+    """The columns of a schema that was unified from this batch's and others'.
 
     One that the batch does not have is a column of nulls.
     """

@@ -29,6 +29,7 @@ from model_dofns.formats.base import (
     Rows,
     empty_batch,
 )
+from model_dofns.formats.columns import conformed
 from model_dofns.formats.csv_text import cells, header_line, joined, read_as
 from model_dofns.formats.extra import EXTRA_FIELD, object_text
 from model_dofns.formats.partitions import own_partitions, partition_columns
@@ -275,10 +276,9 @@ class CsvRecords(Records):
         added = partition_columns(self._partitions, layout.partition_types, len(rows))
         added = added.select(layout.kept(added.schema.names))
         fields = [pa.field(n, c.type) for n, c in zip(batch.schema.names, columns, strict=True)]
-        return pa.RecordBatch.from_arrays(
-            [*columns, *added.columns, extra],
-            schema=pa.schema([*fields, *added.schema, EXTRA_FIELD]),
-        )
+        schema = pa.schema([*fields, *added.schema, EXTRA_FIELD])
+        batch = pa.RecordBatch.from_arrays([*columns, *added.columns, extra], schema=schema)
+        return batch if layout.schema is None else conformed(batch, layout.schema)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -40,7 +40,6 @@ def members(text: str) -> dict[str, str]:
         name, position = json.decoder.scanstring(text, position + 1)  # type: ignore[attr-defined]  # typeshed leaves it out
         begin = _behind_space(text, text.index(":", position) + 1)
         _, end = _scan_once(text, begin)
-        found.pop(name, None)
         found[name] = text[begin:end]
         position = _behind_space(text, end)
         if text[position] == ",":

@@ -297,6 +297,8 @@ class JsonLines(Records):
         layout = self._layout
         assert layout.schema is not None
         schema = pa.schema([field for field in layout.schema if field.name != EXTRA])
+        if len(schema) == len(layout.schema):  # nothing is kept
+            return empty_batch(schema)
         fast, batch = self._said_whole(rows, schema)
         rest = rows[~np.isin(rows, fast)]
         told = []

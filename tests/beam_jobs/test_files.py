@@ -15,9 +15,10 @@ from beam_jobs.files import (
     cut_into_ranges,
     match_input,
     open_file,
-    settle_format,
 )
-from model_dofns.exceptions import InputError, UnreadableFileError, UsageError
+from model_dofns.exceptions import InputError, UnreadableFileError
+from model_dofns.formats import FORMATS
+from model_dofns.formats.base import Layout
 from model_dofns.manifest import InputFile
 
 FILES = ("a.jsonl", "b.jsonl", "c [1].jsonl", "é/d.jsonl", "é/deep/e.jsonl", "[x]/f.jsonl")
@@ -124,33 +125,6 @@ def test_paths_are_made_absolute_and_urls_left_alone(here: Path) -> None:
     assert absolute("gs://bucket/a/../b") == "gs://bucket/a/../b"
 
 
-# --- their format ---
-
-
-@pytest.mark.parametrize(
-    ("paths", "format_name"),
-    [
-        (("a.jsonl", "b.ndjson", "c.JSONL"), "jsonl"),
-        (("a.parquet", "b.pq"), "parquet"),
-    ],
-)
-def test_suffixes_say_the_format(paths: tuple[str, ...], format_name: str) -> None:
-    assert settle_format([InputFile(path, 1) for path in paths], None) == format_name
-
-
-def test_the_format_asked_for_counts_more_than_suffixes() -> None:
-    files = [InputFile("a.parquet", 1), InputFile("b.txt", 1)]
-    assert settle_format(files, "jsonl") == "jsonl"
-
-
-def test_several_formats_and_unknown_ones_are_refused() -> None:
-    jsonl, parquet, csv = (InputFile(f"a.{name}", 1) for name in ("jsonl", "parquet", "csv"))
-    with pytest.raises(UsageError, match=r"jsonl: a\.jsonl; parquet: a\.parquet"):
-        settle_format([jsonl, parquet], None)
-    with pytest.raises(InputError, match=r"a\.csv .* \.jsonl, \.ndjson, \.parquet, \.pq"):
-        settle_format([jsonl, csv], None)
-
-
 # --- reading them ---
 
 
@@ -163,9 +137,10 @@ def test_a_file_is_opened_as_it_is_whatever_its_suffix(tmp_path: Path) -> None:
 
 def test_a_file_that_has_changed_is_noticed(here: Path) -> None:
     path = here / "in" / "a.jsonl"
-    (part,) = cut_into_ranges(InputFile(str(path), path.stat().st_size), "jsonl")
-    reading = ReadBlocks("jsonl", 1 << 20, skip_bad_files=False)
-    assert [block.data for block in reading.process(part)] == [b"a.jsonl"]
+    file = InputFile(str(path), path.stat().st_size, "jsonl")
+    (parts,) = cut_into_ranges(file, FORMATS, 1 << 20)
+    reading = ReadBlocks(FORMATS, Layout())
+    assert [block.data for block in reading.process(parts)] == [b"a.jsonl"]
     path.write_text("more than that")
     with pytest.raises(UnreadableFileError, match=r"had 7 bytes .* has 14 now"):
-        list(reading.process(part))
+        list(reading.process(parts))

@@ -22,6 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_rows(tmp_path / "good.parquet", records(2))
     write_rows(tmp_path / "clash.parquet", [record(0, prediction_label="old")])
     write_lines(tmp_path / "table.csv", [b"x,n"])
+    write_lines(tmp_path / "table.txt", [b"x,n"])
     write_lines(tmp_path / "packed.jsonl.xz", [b""])
     write_lines(tmp_path / "_hidden" / "_all.jsonl", records(2))
     (tmp_path / "nothing in it").mkdir()
@@ -132,7 +133,7 @@ DOES_NOT_FIT = {
     "an empty folder": (words(PLAIN, "nothing in it"), "nothing in it"),
     "a folder with only hidden files": (words(PLAIN, "_hidden"), "_hidden"),
     "one input of two": (words(PLAIN, "good.jsonl", "out", "--input", "none.jsonl"), "none.jsonl"),
-    "a file of no known format": (words(PLAIN, "table.csv"), "--input_format"),
+    "a file of no known format": (words(PLAIN, "table.txt"), "--input_format"),
     "a packed file of an unknown kind": (words(PLAIN, "packed.jsonl.xz"), "packed.jsonl.xz"),
     "input on a store that nothing reads": (
         words(PLAIN, "nostore://b/in.jsonl"),

@@ -17,6 +17,7 @@ from job_runs import contents
 from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text, to_text
 from model_dofns import Reject, ScoringError
 from model_dofns.dofns import ScoredRecords
+from model_dofns.formats import FORMATS
 from model_dofns.manifest import OutputFile
 
 
@@ -42,7 +43,7 @@ def sink(folder: Path, part: Callable[..., Any], suffix: str = ".jsonl") -> Part
 
 
 def predictions_sink(folder: Path, format_name: str = "jsonl") -> PartsSink:
-    part = functools.partial(PredictionsPart, format_name=format_name)
+    part = functools.partial(PredictionsPart, format_=FORMATS[format_name])
     return sink(folder, part, f".{format_name}")
 
 
