@@ -9,8 +9,8 @@
 Each holds 50 of the 150 real irises, shuffled: ``id`` (0 to 149), the four measurements in cm and
 ``species_observed``. Between them stand hostile records, each a copy of a real iris with an ``id``
 from 150 on and one thing wrong. In JSON lines: a line cut short, a negative length, a text where a
-number is due, a missing field and a NaN. In CSV: a cell too few, a negative length, a stray quote and an empty
-cell. In Parquet: a null and a negative length.
+number is due, a missing field and a NaN. In CSV: a cell too few, a negative length, a stray quote
+and an empty cell. In Parquet: a null and a negative length.
 
 The same files come out every time; those there are replaced.
 """
