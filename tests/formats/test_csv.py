@@ -23,6 +23,7 @@ from hostile import CSV_COLUMNS, CSV_HEADER, row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from obvious import BOM, MANY, assert_same_csv, csv_cell, csv_ranges, csv_records, score_csv
+from pydantic import BaseModel
 
 from model_dofns import ModelSpec, ScoredBlock, Scorer
 from model_dofns.exceptions import UsageError
@@ -30,7 +31,6 @@ from model_dofns.formats import FORMATS, format_of
 from model_dofns.formats.base import Block, Layout, Range
 from model_dofns.formats.compression import SUFFIXES
 from model_dofns.formats.csv import CsvFormat
-from model_dofns.schemas import RecordSchema
 
 PLAIN = ModelSpec("models:PlainModel")
 CELLS = ModelSpec("models:CellsModel")
@@ -286,7 +286,7 @@ def test_a_large_file_is_read_once_and_closed() -> None:
 
     ranges = BARE.ranges("there/file.csv", len(data), range_bytes=100, open_file=open_file)
     [file] = opened
-    assert file.bytes_read == len(data)
+    assert len(data) <= file.bytes_read < 1.1 * len(data)
     assert file.closed
     assert {one.path for one in ranges} == {"there/file.csv"}
 
@@ -355,7 +355,7 @@ ENDLESS = {
     "carriage returns": (b"a,b\n", b"\r", 1),
     "line ends": (b"a,b\n", b"\n", 0),
     "quotes that are never closed": (b'a,b\n"', b"x," + b"y" * 97 + b"\n", 0),
-    "quotes round line ends that are never closed": (b'a,b\n"', b"\n", 0),
+    "quotes round short lines that are never closed": (b'a,b\n"', b"y" * 7 + b"\n", 0),
     "rows": (b"a,b\n", b"x," + b"y" * 97 + b"\n", 0),
     "rows in quotes": (b"a,b\n", b'x,"' + b"y\n" * 48 + b'"\n', 0),
 }
@@ -364,7 +364,7 @@ ENDLESS = {
 @pytest.mark.parametrize("name", ENDLESS)
 def test_no_more_is_held_than_a_record_may_be_long(name: str) -> None:
     head, line, too_long = ENDLESS[name]
-    size, limit, block_bytes = 8 << 20, 1 << 18, 1 << 16
+    size, limit, block_bytes = 6 << 20, 1 << 17, 1 << 15
     file, lengths, read = Endless(size, head, line), [], 0
     tracemalloc.start()
     try:
@@ -380,14 +380,14 @@ def test_no_more_is_held_than_a_record_may_be_long(name: str) -> None:
         tracemalloc.stop()
     assert peak < 80 * (limit + block_bytes)  # where each quote and each line end is
     assert lengths == [size - 4] * too_long
-    assert too_long or name.endswith(("line ends", "closed")) or read == size
+    assert too_long or name == "line ends" or read == size
 
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_is_held_to_find_where_to_cut_does_not_grow_with_the_file(name: str) -> None:
     head, line, _ = ENDLESS[name]
     peaks = []
-    for size in (12 << 20, 36 << 20):
+    for size in (12 << 20, 28 << 20):
         tracemalloc.start()
         try:
             ranges = BARE.ranges(
@@ -403,7 +403,7 @@ def test_what_is_held_to_find_where_to_cut_does_not_grow_with_the_file(name: str
         assert (ranges[0].start, ranges[-1].stop) == (0, size)
         if name in ("rows", "rows in quotes", "quotes that are never closed"):
             assert abs(len(ranges) - size // (4 << 20)) <= 1
-    assert peaks[1] < peaks[0] + (6 << 20)
+    assert peaks[1] < peaks[0] + (10 << 20)
 
 
 STRAYS = {
@@ -433,8 +433,7 @@ def test_stray_quotes_cost_no_more_than_their_lines(name: str) -> None:
     outcomes = [scorer.score(block) for block in blocks]
     assert time.perf_counter() - begin < 40
     assert sum(one.records_read for one in outcomes) == len(STRAYS[name])
-    firsts = (next(iter(csv_records(line, b",", b'"'))) for line in STRAYS[name])
-    unsound = sum(first.cells is None for first in firsts)
+    unsound = sum(next(csv_records(line, b",", b'"')).cells is None for line in STRAYS[name])
     assert [error for _, error, _ in shown(outcomes)] == [NO_CSV] * unsound
 
 
@@ -580,13 +579,13 @@ def test_only_what_the_columns_cannot_decide_goes_to_the_judge(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     judged = []
-    judge = RecordSchema.judge
+    judge = BaseModel.model_validate_strings.__func__  # type: ignore[attr-defined]
 
-    def counting(schema: RecordSchema, record: Any, **more: Any) -> Any:
+    def counting(cls: type[BaseModel], record: Any, **more: Any) -> Any:
         judged.append(dict(record))
-        return judge(schema, record, **more)
+        return judge(cls, record, **more)
 
-    monkeypatch.setattr(RecordSchema, "judge", counting)
+    monkeypatch.setattr(BaseModel, "model_validate_strings", classmethod(counting))
     format_ = CsvFormat(columns=CSV_COLUMNS, header=False)
     good = [row(i, name='"a, ""b""\n"', weight="0.5" if i % 2 else "") for i in range(100)]
     bad = row(0, n="two")
