@@ -12,13 +12,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from model_dofns import counters
 from model_dofns.exceptions import ModelError
 from model_dofns.formats import FORMATS
-from model_dofns.formats.base import MAX_RECORD_BYTES, Block, Layout, Payload, Records
+from model_dofns.formats.base import (
+    MAX_RECORD_BYTES,
+    Block,
+    Candidates,
+    Layout,
+    Payload,
+    Rows,
+)
 from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelMetadata, ModelSpec
-from model_dofns.prediction import BatchPredictor, Failure, Predictor, RecordPredictor
+from model_dofns.prediction import BatchPredictor, Predictor, RecordPredictor
 from model_dofns.rejects import Reject
 from model_dofns.schemas import RecordSchema
 
@@ -40,6 +49,25 @@ class ScoredBlock:
     records_scored: int
     rejects: list[Reject]
     records_read: int
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What became of some records: each is in ``rows`` or in ``rejected``.
+
+    Attributes:
+        rows: the numbers of the scored records, ascending.
+        predictions: a row for each of them, in the columns of the model's output class.
+        rejected: the numbers of the others, ascending.
+        rejects: one for each of those.
+        counts: counter name -> how much to add (see :mod:`model_dofns.counters`).
+    """
+
+    rows: Rows
+    predictions: pa.RecordBatch
+    rejected: list[int]
+    rejects: list[Reject]
     counts: dict[str, int]
 
 
@@ -91,12 +119,35 @@ class Scorer:
             EveryPredictionFailsError: the first 1,000 records of this task all failed in predict.
         """
         records = FORMATS[block.format].records(block, self.layout)
+        scored = self.score_records(records, block.format, block.path)
+        predictions = None
+        if len(scored.rows):
+            predictions = records.with_predictions(scored.rows, scored.predictions)
+        return ScoredBlock(
+            predictions, len(scored.rows), scored.rejects, len(records), scored.counts
+        )
+
+    def score_records(self, records: Candidates, format_name: str, file: str | None) -> Scored:
+        """Score records from anywhere; of what format and file they are is for their rejects.
+
+        Raises:
+            EveryPredictionFailsError: the first 1,000 records of this task all failed in predict.
+        """
         outcome = self._predictor.score(records)
         failures = sorted(outcome.failures, key=lambda failure: failure.row)
-        rejects = [self._reject(block, records, failure) for failure in failures]
-        predictions = None
-        if len(outcome.rows):
-            predictions = records.with_predictions(outcome.rows, outcome.predictions)
+        rejects = [
+            Reject(
+                stage=failure.stage,
+                error=failure.error,
+                message=failure.message,
+                source=records.source(failure.row),
+                format=format_name,
+                file=file,
+                model=self.metadata.qualified_name,
+                version=self.metadata.version,
+            )
+            for failure in failures
+        ]
         counts = {
             counters.RECORDS_READ: len(records),
             counters.RECORDS_SCORED: len(outcome.rows),
@@ -105,19 +156,8 @@ class Scorer:
         }
         for stage, count in counters.rejected_by_stage(rejects).items():
             counts[counters.records_rejected(stage)] = count
-        return ScoredBlock(predictions, len(outcome.rows), rejects, len(records), counts)
-
-    def _reject(self, block: Block, records: Records, failure: Failure) -> Reject:
-        return Reject(
-            stage=failure.stage,
-            error=failure.error,
-            message=failure.message,
-            source=records.source(failure.row),
-            format=block.format,
-            file=block.path,
-            model=self.metadata.qualified_name,
-            version=self.metadata.version,
-        )
+        rejected = [failure.row for failure in failures]
+        return Scored(outcome.rows, outcome.predictions, rejected, rejects, counts)
 
 
 def _predictor(

@@ -122,6 +122,9 @@ def _block_rows(parquet: pq.ParquetFile, index: int, block_bytes: int) -> int:
 class ParquetRows(Records):
     """The rows of a block of a Parquet file."""
 
+    # Where a clash of names is, and what it takes to end it.
+    _holder, _way_out = "file", "--prediction_field"
+
     def __init__(self, block: Block, layout: Layout) -> None:
         assert isinstance(block.data, pa.RecordBatch)
         self._batch = block.data
@@ -153,8 +156,8 @@ class ParquetRows(Records):
         wanted = np.fromiter(rows, np.int64)
         if self._clashes:
             message = (
-                f"the file has columns named {', '.join(self._clashes)} already: name the"
-                " prediction otherwise with --prediction_field"
+                f"the {self._holder} has columns named {', '.join(self._clashes)} already: name"
+                f" the prediction otherwise with {self._way_out}"
             )
             yield from (RecordError("NameClash", message) for _ in wanted)
             return
@@ -181,6 +184,12 @@ class ParquetRows(Records):
         for name, column in columns:
             batch = batch.append_column(pa.field(name, column.type), column)
         return batch
+
+
+class TableRows(ParquetRows):
+    """The rows of a batch in memory."""
+
+    _holder, _way_out = "table", "prediction_field"
 
 
 def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:
