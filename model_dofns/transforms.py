@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import inspect
 import logging
+import pickle
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -84,13 +86,14 @@ class _TransformOfEach(_Transform):
             "target_batch_duration_secs": target_batch_duration_secs,
         }
         if element_size_fn is not None:
-            self._batching["element_size_fn"] = lambda held: element_size_fn(held.value)
+            self._batching["element_size_fn"] = lambda held: element_size_fn(held.windowed.value)
         beam.BatchElements(**self._batching)  # refuses here what makes no sense
 
     def _scored_in_batches(
         self, pcoll: PCollection, dofn: _ScoreDoFn, predictions: Any
     ) -> DoOutputsTuple:
-        held = pcoll | "Hold" >> beam.ParDo(_HoldDoFn())
+        hold = _HoldDoFn() if pcoll.windowing.is_default() else _HoldInEachWindowDoFn()
+        held = pcoll | "Hold" >> beam.ParDo(hold).with_output_types(_Held)
         held._windowing = Windowing(GlobalWindows())  # as Beam's own Reshuffle does
         batches = held | "Batch" >> beam.BatchElements(**self._batching)
         scored = self._scored(batches, dofn, predictions)
@@ -229,20 +232,59 @@ class ScoreTables(_Transform):
         return self._scored(pcoll, dofn, pcoll.element_type)
 
 
-class _HoldDoFn(beam.DoFn):  # type: ignore[misc]  # as above
-    """Each element with its timestamp, window and pane, as one value in the global window.
+class _Held:
+    """An element with its timestamp, window and pane."""
 
-    Asked for the window, Beam calls this once for each window of an element. Without, it would
-    multiply the windows of what comes out by the number of those that came in.
+    __slots__ = ("windowed",)
+
+    def __init__(self, windowed: WindowedValue) -> None:
+        self.windowed = windowed
+
+
+class _HeldCoder(beam.coders.Coder):  # type: ignore[misc]  # as above
+    """Pickles, where a runner must; weighs without doing so, or that would be most of the work."""
+
+    def encode(self, value: _Held) -> bytes:
+        return pickle.dumps(value.windowed, pickle.HIGHEST_PROTOCOL)
+
+    def decode(self, encoded: bytes) -> _Held:
+        return _Held(pickle.loads(encoded))
+
+    def estimate_size(self, value: _Held) -> int:
+        return sys.getsizeof(value.windowed.value)
+
+    def is_deterministic(self) -> bool:
+        return False
+
+
+beam.coders.registry.register_coder(_Held, _HeldCoder)
+
+_IN_GLOBAL_WINDOW = GlobalWindows.windowed_value(None)
+
+
+class _HoldDoFn(beam.DoFn):  # type: ignore[misc]  # as above
+    """Each element with its timestamp, window and pane, as one value in the global window."""
+
+    def process(
+        self, element: Any, windowed: WindowedValue = beam.DoFn.WindowedValueParam
+    ) -> list[WindowedValue]:
+        return [_IN_GLOBAL_WINDOW.with_value(_Held(windowed))]
+
+
+class _HoldInEachWindowDoFn(_HoldDoFn):
+    """The same where an element may stand in several windows.
+
+    Asked for the window, Beam calls this once for each. Without, it would multiply the windows of
+    what comes out by the number of those that came in; but asking costs a microsecond an element.
     """
 
     def process(
         self,
         element: Any,
-        held: WindowedValue = beam.DoFn.WindowedValueParam,
+        windowed: WindowedValue = beam.DoFn.WindowedValueParam,
         window: Any = beam.DoFn.WindowParam,
-    ) -> Iterator[WindowedValue]:
-        yield GlobalWindows.windowed_value(held, held.timestamp)
+    ) -> list[WindowedValue]:
+        return super().process(element, windowed)
 
 
 class _ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # as above
@@ -284,16 +326,16 @@ class _ScoreBatchesDoFn(_ScoreDoFn, ABC):
         """A scored record as it leaves."""
         return values
 
-    def process(self, element: Sequence[WindowedValue]) -> Iterator[WindowedValue | TaggedOutput]:
+    def process(self, element: Sequence[_Held]) -> Iterator[WindowedValue | TaggedOutput]:
         scorer = self._ready_scorer()
-        records = self.records([held.value for held in element], scorer.layout)
+        records = self.records([held.windowed.value for held in element], scorer.layout)
         scored = scorer.score_records(records, self.format, None)
         count_all(scored.counts)
         joined = records.joined(scored.rows, scored.predictions)
         for row, values in zip(scored.rows.tolist(), joined, strict=True):
-            yield element[row].with_value(self.out(values))
+            yield element[row].windowed.with_value(self.out(values))
         for row, reject in zip(scored.rejected, scored.rejects, strict=True):
-            yield TaggedOutput(REJECTS, element[row].with_value(reject))
+            yield TaggedOutput(REJECTS, element[row].windowed.with_value(reject))
 
 
 class _ScoreDictsDoFn(_ScoreBatchesDoFn):
