@@ -23,6 +23,7 @@ import pyarrow as pa
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.window import GlobalWindows
+from apache_beam.typehints.decorators import TypeCheckError
 from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.utils.windowed_value import WindowedValue
 from pydantic import BaseModel
@@ -163,7 +164,7 @@ class ScoreRows(_TransformOfEach):
     Raises:
         UsageError: ``prediction_field`` is no plain name; when it is applied: the rows have a
             field of a new one's name.
-        TypeError: when it is applied: the PCollection has no schema.
+        TypeCheckError: when it is applied: the PCollection has no schema.
         ModelError: when it is applied: a field of the output class has no column type.
     """
 
@@ -391,13 +392,13 @@ def _fields_of(element_type: Any) -> list[tuple[str, Any]]:
     """The names and types of a schema's fields.
 
     Raises:
-        TypeError: the type has no schema.
+        TypeCheckError: the type has no schema.
     """
     row_type = element_type
     if not isinstance(row_type, RowTypeConstraint):
         row_type = RowTypeConstraint.from_user_type(element_type)
     if row_type is None:
-        raise TypeError(
+        raise TypeCheckError(
             f"ScoreRows takes a PCollection with a schema, and this is one of {element_type!r}:"
             " make beam.Row, say with beam.Select, or use ScoreDicts"
         )
@@ -435,5 +436,7 @@ def _output_fields(output_class: type[BaseModel]) -> list[tuple[str, Any]]:
     types: list[tuple[str, Any]] = []
     for field in schema.arrow_schema:
         python = plain[field.type]
-        types.append((field.name, python | None if schema.nullable[field.name] else python))
+        types.append(
+            (field.name, beam.typehints.Optional[python] if schema.nullable[field.name] else python)
+        )
     return types

@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from obvious import Refused, assert_same_prediction, predicted
 
-from model_dofns import ModelSpec, Reject, Scorer
+from model_dofns import ModelSpec, Scorer
 from model_dofns.formats.dicts import DictRecords
 
 
@@ -83,17 +84,7 @@ def expected_of(record: Any, spec: ModelSpec) -> tuple[str, str, str] | dict[str
         return stage, error, message
 
 
-@settings(max_examples=400, deadline=None)
-@given(
-    records=st.lists(seldom(records(), st.sampled_from(HOSTILE)), max_size=8),
-    model=st.sampled_from(["Plain", "Record", "Judged", "Defaults", "Poison", "Bound", "Nan"]),
-    batch_size=st.sampled_from([None, 1, 3]),
-)
-def test_dicts_are_scored_as_each_alone(
-    records: list[Any], model: str, batch_size: int | None
-) -> None:
-    spec = ModelSpec(f"models:{model}Model")
-    scorer = Scorer(spec, batch_size=batch_size)
+def check(records: list[Any], scorer: Scorer, spec: ModelSpec) -> None:
     before = [copy.copy(r) if type(r) in (dict, OrderedDict) else r for r in records]
 
     taken = DictRecords(records, scorer.layout)
@@ -104,18 +95,42 @@ def test_dicts_are_scored_as_each_alone(
     assert sorted([*rows, *scored.rejected]) == list(range(len(records)))
     for row, out in zip(rows, joined, strict=True):
         expected = expected_of(records[row], spec)
-        assert isinstance(expected, dict), expected
+        assert isinstance(expected, dict), (records[row], expected)
         prediction = out.pop("prediction")
         assert type(out) is type(prediction) is dict
         assert_same_prediction(prediction, expected)
         assert list(out) == list(records[row])
         assert all(out[key] is records[row][key] for key in out)
     for row, reject in zip(scored.rejected, scored.rejects, strict=True):
-        assert (reject.stage, reject.error, reject.message) == expected_of(records[row], spec)
-        assert isinstance(reject, Reject)
+        verdict = (reject.stage, reject.error, reject.message)
+        assert verdict == expected_of(records[row], spec), records[row]
         assert reject.source.keys() == {"input"}
         assert reject.to_json()
     for record, copied in zip(records, before, strict=True):
         if isinstance(record, Mapping):
             assert list(record) == list(copied)
             assert all(record[key] is copied[key] for key in record)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    records=st.lists(seldom(records(), st.sampled_from(HOSTILE)), max_size=8),
+    model=st.sampled_from(["Plain", "Record", "Judged", "Defaults", "Poison", "Bound", "Nan"]),
+    batch_size=st.sampled_from([None, 1, 3]),
+)
+def test_dicts_are_scored_as_each_alone(
+    records: list[Any], model: str, batch_size: int | None
+) -> None:
+    spec = ModelSpec(f"models:{model}Model")
+    check(records, Scorer(spec, batch_size=batch_size), spec)
+
+
+@pytest.mark.parametrize("field", GOOD)
+@pytest.mark.parametrize("together", [True, False], ids=["together", "each among good ones"])
+def test_each_hostile_value_in_each_field(field: str, together: bool) -> None:
+    spec = ModelSpec("models:PlainModel")
+    good = {key: values[0] for key, values in GOOD.items()}
+    hostile = [{**good, field: value} for value in HOSTILE]
+    scorer = Scorer(spec)
+    for records in [hostile] if together else [[good, one, good] for one in hostile]:
+        check(records, scorer, spec)
