@@ -408,7 +408,7 @@ def test_an_output_without_columns_is_refused() -> None:
     pipeline = beam.Pipeline(runner="FnApiRunner")
     rows = pipeline | beam.Create([beam.Row(**GOOD)])
     with pytest.raises(ModelError, match="no column type"):
-        _ = rows | ScoreRows(ModelSpec("test_transforms:ListModel"))
+        _ = rows | ScoreRows(ModelSpec(f"{__name__}:ListModel"))
 
 
 class ListOutput(BaseModel):
