@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 class _Transform(beam.PTransform, ABC):  # type: ignore[misc]  # Beam's classes are not typed
     """What the three have in common."""
 
-    def __init__(self, spec: ModelSpec, prediction_field: str) -> None:
+    def __init__(self, spec: ModelSpec, prediction_field: str = "prediction") -> None:
         super().__init__()
         self._spec = spec
         self._prediction_field = plain_name(prediction_field)
@@ -74,11 +74,12 @@ class _TransformOfEach(_Transform):
     def __init__(
         self,
         spec: ModelSpec,
-        prediction_field: str,
-        min_batch_size: int,
-        max_batch_size: int,
-        target_batch_duration_secs: float,
-        element_size_fn: Callable[[Any], int] | None,
+        prediction_field: str = "prediction",
+        *,
+        min_batch_size: int = 1,
+        max_batch_size: int = 10_000,
+        target_batch_duration_secs: float = 10.0,
+        element_size_fn: Callable[[Any], int] | None = None,
     ) -> None:
         super().__init__(spec, prediction_field)
         self._batching: dict[str, Any] = {
@@ -88,6 +89,8 @@ class _TransformOfEach(_Transform):
         }
         if element_size_fn is not None:
             self._batching["element_size_fn"] = lambda held: element_size_fn(held.windowed.value)
+        # Not its max_batch_duration_secs: what Beam keeps in state from bundle to bundle holds the
+        # watermark back by its first element alone, so an older one might come out late.
         beam.BatchElements(**self._batching)  # refuses here what makes no sense
 
     def _scored_in_batches(
@@ -126,25 +129,6 @@ class ScoreDicts(_TransformOfEach):
         UsageError: ``prediction_field`` is no plain name.
     """
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        prediction_field: str = "prediction",
-        *,
-        min_batch_size: int = 1,
-        max_batch_size: int = 10_000,
-        target_batch_duration_secs: float = 10.0,
-        element_size_fn: Callable[[Any], int] | None = None,
-    ) -> None:
-        super().__init__(
-            spec,
-            prediction_field,
-            min_batch_size,
-            max_batch_size,
-            target_batch_duration_secs,
-            element_size_fn,
-        )
-
     def expand(self, pcoll: PCollection) -> DoOutputsTuple:
         dofn = _ScoreDictsDoFn(self._spec, self._prediction_field)
         return self._scored_in_batches(pcoll, dofn, beam.typehints.Dict[Any, Any])
@@ -167,25 +151,6 @@ class ScoreRows(_TransformOfEach):
         TypeCheckError: when it is applied: the PCollection has no schema.
         ModelError: when it is applied: a field of the output class has no column type.
     """
-
-    def __init__(
-        self,
-        spec: ModelSpec,
-        prediction_field: str = "prediction",
-        *,
-        min_batch_size: int = 1,
-        max_batch_size: int = 10_000,
-        target_batch_duration_secs: float = 10.0,
-        element_size_fn: Callable[[Any], int] | None = None,
-    ) -> None:
-        super().__init__(
-            spec,
-            prediction_field,
-            min_batch_size,
-            max_batch_size,
-            target_batch_duration_secs,
-            element_size_fn,
-        )
 
     def expand(self, pcoll: PCollection) -> DoOutputsTuple:
         fields = _fields_of(pcoll.element_type)
@@ -224,9 +189,6 @@ class ScoreTables(_Transform):
     Raises:
         UsageError: ``prediction_field`` is no plain name.
     """
-
-    def __init__(self, spec: ModelSpec, prediction_field: str = "prediction") -> None:
-        super().__init__(spec, prediction_field)
 
     def expand(self, pcoll: PCollection) -> DoOutputsTuple:
         dofn = _ScoreTablesDoFn(self._spec, self._prediction_field)
