@@ -1,6 +1,6 @@
-"""Scoring as Beam DoFns: thin shells round :class:`~model_dofns.Scorer`.
+"""Scoring blocks of files as a Beam DoFn: a thin shell round :class:`~model_dofns.Scorer`.
 
-The only module of this package that imports Beam.
+For records that a pipeline has in memory see :mod:`model_dofns.transforms`.
 """
 
 from __future__ import annotations
@@ -104,8 +104,7 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
     def process(self, element: Block) -> Iterator[ScoredRecords | TaggedOutput]:
         assert self._scorer is not None, "setup() comes first"
         scored = self._scorer.score(element)
-        for name, amount in scored.counts.items():
-            _count(name, amount)
+        count_all(scored.counts)
         if not self._said_which_model:  # here, as what is counted in setup() is lost
             _count(counters.MODEL_LOAD_MILLISECONDS, round(self._scorer.model_load_seconds * 1_000))
             yield TaggedOutput(MODELS, self._scorer.metadata)
@@ -118,6 +117,12 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
 
     def teardown(self) -> None:
         self._scorer = None
+
+
+def count_all(counts: Mapping[str, int]) -> None:
+    """Add to the counters of the running step."""
+    for name, amount in counts.items():
+        _count(name, amount)
 
 
 def _count(name: str, amount: int) -> None:
