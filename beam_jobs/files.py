@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import apache_beam as beam
 import pyarrow as pa
@@ -14,6 +14,8 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
+from model_dofns.counters import BYTES_READ, FILES_READ, Report
+from model_dofns.dofns import count
 from model_dofns.exceptions import InputError, UnreadableFileError, UsageError
 from model_dofns.formats import FORMATS, format_of
 from model_dofns.formats.base import Block, Range
@@ -166,6 +168,22 @@ def cut_into_ranges(file: InputFile, format_name: str) -> list[FileRange]:
     ]
 
 
+class CountingFile:
+    """A file that knows how many bytes have been read from it; all else is the file's own."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.bytes = 0
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self.bytes += len(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typed
     """Ranges in, blocks out.
 
@@ -174,21 +192,38 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
         ``unreadable``: ``(path, message)`` of a file that cannot be read, where those are skipped.
     """
 
-    def __init__(self, format_name: str, max_record_bytes: int, skip_bad_files: bool) -> None:
+    def __init__(
+        self,
+        format_name: str,
+        max_record_bytes: int,
+        skip_bad_files: bool,
+        report: Report | None = None,
+    ) -> None:
         self._format_name = format_name
         self._max_record_bytes = max_record_bytes
         self._skip_bad_files = skip_bad_files
+        self._report = report
 
     def process(self, element: FileRange) -> Iterator[Block | TaggedOutput]:
+        size = min(element.part.stop, element.file_bytes) - element.part.start
+        counted = 0
         try:
-            yield from self._blocks(element)
+            for block, read in self._blocks(element):
+                yield block
+                # By now it has been scored, where stages are fused. More may be read than the
+                # range has: its last line to the end, a footer, a page twice.
+                new = min(read, size) - counted
+                count({BYTES_READ: new}, self._report)
+                counted += new
         except UnreadableFileError as error:
             if not self._skip_bad_files:
                 raise
             yield TaggedOutput(UNREADABLE, (element.part.path, str(error)))
+        ends_file = element.part.stop >= element.file_bytes
+        count({BYTES_READ: size - counted, FILES_READ: int(ends_file)}, self._report)
 
-    def _blocks(self, element: FileRange) -> Iterator[Block]:
-        """The blocks of the range.
+    def _blocks(self, element: FileRange) -> Iterator[tuple[Block, int]]:
+        """The blocks of the range, each with how many bytes of the file have been read by then.
 
         Raises:
             UnreadableFileError: the file vanished, changed, or is broken.
@@ -207,11 +242,13 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
                 if size == 0 and codec_of(path) is not None:
                     raise OSError("it is empty, and not even compressed nothing is")
                 format_ = FORMATS[self._format_name]
-                yield from format_.read_blocks(
-                    format_.opened(file, path),
+                counting = CountingFile(file)
+                for block in format_.read_blocks(
+                    format_.opened(cast(BinaryIO, counting), path),
                     element.part,
                     max_record_bytes=self._max_record_bytes,
-                )
+                ):
+                    yield block, counting.bytes
         except (BeamIOError, OSError, pa.ArrowException) as error:
             raise UnreadableFileError(
                 f"{path} cannot be read: {type(error).__name__}: {error}"

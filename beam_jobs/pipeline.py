@@ -35,6 +35,7 @@ from beam_jobs.files import (
 from beam_jobs.options import Options
 from beam_jobs.output_folder import OutputFolder
 from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text
+from model_dofns.counters import Report
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn, ScoredRecords
 from model_dofns.exceptions import (
     InputError,
@@ -55,6 +56,7 @@ from model_dofns.manifest import (
 )
 from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.models_file import resolve_model
+from model_dofns.reasons import merged
 from model_dofns.rejects import READ_STAGE, Reject
 from model_dofns.scorer import Scorer
 
@@ -164,8 +166,13 @@ def _real(path: str) -> str:
     return path if "://" in path else os.path.realpath(path)
 
 
-def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
+def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.PCollection:
     """Add a job to a pipeline; nothing runs and nothing is written.
+
+    Args:
+        root: the pipeline.
+        job: the job.
+        report: told on workers what they count, as they do; it travels with the graph.
 
     Returns:
         The job's status, one element, once the manifest is written.
@@ -177,11 +184,13 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
         | "Cut into ranges" >> beam.FlatMap(cut_into_ranges, job.format)
         | "Spread over workers" >> beam.Reshuffle()
         | "Read blocks"
-        >> beam.ParDo(ReadBlocks(job.format, options.max_record_bytes, options.skip_bad_files))
+        >> beam.ParDo(
+            ReadBlocks(job.format, options.max_record_bytes, options.skip_bad_files, report)
+        )
         .with_output_types(Block)
         .with_outputs(UNREADABLE, main=BLOCKS)
     )
-    score = ScoreDoFn(job.spec, options.prediction_field, options.max_record_bytes)
+    score = ScoreDoFn(job.spec, options.prediction_field, options.max_record_bytes, report)
     scored = read[BLOCKS] | "Score" >> beam.ParDo(score).with_output_types(
         ScoredRecords
     ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)
@@ -275,6 +284,7 @@ def write_manifest(
         outputs=output_files,
         rejects=reject_files,
         records=records,
+        reasons=merged(reason for file in reject_files for reason in file.reasons),
         status=DONE if allowed else TOO_MANY_ERRORS,
     )
     job.folder.commit(manifest)

@@ -6,7 +6,7 @@ The only module of this package that imports Beam.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,6 +78,7 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
         spec: the model.
         prediction_field: the name that a prediction gets in its record.
         max_record_bytes: a record of text that is longer is rejected.
+        report: told the counts of each block, on the worker; it travels with this DoFn.
     """
 
     def __init__(
@@ -85,10 +86,12 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
         spec: ModelSpec,
         prediction_field: str = "prediction",
         max_record_bytes: int = MAX_RECORD_BYTES,
+        report: counters.Report | None = None,
     ) -> None:
         self._spec = spec
         self._prediction_field = prediction_field
         self._max_record_bytes = max_record_bytes
+        self._report = report
         self._scorer: Scorer | None = None
         self._said_which_model = False
 
@@ -103,10 +106,10 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
     def process(self, element: Block) -> Iterator[ScoredRecords | TaggedOutput]:
         assert self._scorer is not None, "setup() comes first"
         scored = self._scorer.score(element)
-        for name, amount in scored.counts.items():
-            _count(name, amount)
+        count(scored.counts, self._report)
         if not self._said_which_model:  # here, as what is counted in setup() is lost
-            _count(counters.MODEL_LOAD_MILLISECONDS, round(self._scorer.model_load_seconds * 1_000))
+            milliseconds = round(self._scorer.model_load_seconds * 1_000)
+            count({counters.MODEL_LOAD_MILLISECONDS: milliseconds})
             yield TaggedOutput(MODELS, self._scorer.metadata)
             self._said_which_model = True
         yield TaggedOutput(RECORDS_READ, (element.path, scored.records_read))
@@ -119,5 +122,9 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
         self._scorer = None
 
 
-def _count(name: str, amount: int) -> None:
-    Metrics.counter(counters.NAMESPACE, name).inc(amount)
+def count(counts: Mapping[str, int], report: counters.Report | None = None) -> None:
+    """Add to Beam's counters, and tell whoever wants to know at once."""
+    for name, amount in counts.items():
+        Metrics.counter(counters.NAMESPACE, name).inc(amount)
+    if report is not None:
+        report(counts)

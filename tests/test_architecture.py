@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "model_dofns.schemas": {"model_dofns.fast_accept"},
     "model_dofns.formats": set(),
     "model_dofns.counters": set(),
-    "model_dofns.manifest": set(),
+    "model_dofns.manifest": {"model_dofns.reasons"},
+    "model_dofns.reasons": set(),
     "model_dofns.prediction": {
         "model_dofns.fast_accept",
         "model_dofns.formats",
