@@ -189,8 +189,10 @@ def _tried(job: Job, samples: Sequence[FileSample]) -> Iterator[str]:
         f" and {rejected:,} rejected"
     )
     folder = common_folder(file.path for file in job.files)
+    reasons = tally.reasons()
     for stage in STAGES:
-        yield from reason_lines(tally.reasons(), stage, folder)
+        if count := sum(reason.count for reason in reasons if reason.stage == stage):
+            yield from reason_lines(stage, count, reasons, folder)
     if not job.options.max_errors.allows(rejected, read):
         yield f"That is more than --max_errors {job.options.max_errors} allows: see --help"
 

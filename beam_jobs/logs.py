@@ -58,8 +58,12 @@ def logging_at(log_level: str) -> Iterator[None]:
 
 
 def _has_a_traceback_to_show(record: logging.LogRecord) -> bool:
-    """False for an error of ours, which says what was wrong and is printed when the job ends."""
-    return not (record.exc_info and isinstance(record.exc_info[1], ScoringError))
+    """False for an error of ours, which says what was wrong and is printed when the job ends.
+
+    And for Ctrl-C, which finds some line at work, and it is no matter which.
+    """
+    told = (ScoringError, KeyboardInterrupt)
+    return not (record.exc_info and isinstance(record.exc_info[1], told))
 
 
 def set_levels_of_workers(options: PipelineOptions, log_level: str) -> None:

@@ -66,7 +66,6 @@ class OutputFolder:
             OutputFolderError: as :meth:`prepare`.
         """
         try:
-            self._refuse_unwritable()
             return bool(self._names_to_replace(overwrite))
         except (BeamIOError, OSError, ValueError) as error:
             raise self._unusable(error) from error
@@ -99,6 +98,7 @@ class OutputFolder:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), above)
 
     def _names_to_replace(self, overwrite: bool) -> set[str]:
+        self._refuse_unwritable()
         names = _entries(self.path)
         if names and not overwrite:
             raise OutputFolderError(

@@ -114,16 +114,20 @@ class TerminalView:
 
     def _opened(self, text: str) -> _Bar:
         _Bar.set_lock(threading.RLock())  # its own would be one between processes
+        known = os.get_terminal_size(self._stream.fileno()).columns > 0
         bar = _Bar(
             desc=text,
             total=self._size,
             file=self._stream,
             leave=False,
-            dynamic_ncols=True,
+            dynamic_ncols=known,
+            **({} if known else {"ncols": 80, "nrows": 24}),
             mininterval=0,
+            delay=1e-9,  # nothing is drawn before the time is set right
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}<{remaining}]",
         )
         bar.start_t -= time.monotonic() - self._begin
+        bar.last_print_t = bar.start_t
         self._open.enter_context(logging_redirect_tqdm(tqdm_class=_Bar))
         return bar
 

@@ -22,8 +22,9 @@ SAMPLE_FILES: Final = 5
 COUNTED_FILES: Final = 100
 
 _BLOCK_BYTES = 64 << 10
-# A codec may read a megabyte before it gives anything: as much is read for the size of a record.
-_MAX_BYTES = 16 << 20
+# The size of a record, as stored, takes more to tell: a codec reads ahead, and is slow to warm up.
+_SIZED_BYTES = 1 << 20
+_MAX_BYTES = 16 << 20  # of memory
 _LAYOUT = Layout(input_names=frozenset(), output_names=())
 
 
@@ -61,7 +62,7 @@ def sample_file(job: Job, file: InputFile, records: int) -> FileSample:
     format_ = FORMATS[job.format]
     (part,) = format_.ranges(file.path, file.bytes, range_bytes=max(file.bytes, 1))
     blocks: list[Block] = []
-    read = sampled = size = 0
+    read = size = 0
     # A codec reads ahead. Just before it reads on, what it has read is what the records took.
     bytes_before = mark_bytes = mark_records = 0
     try:
@@ -76,12 +77,11 @@ def sample_file(job: Job, file: InputFile, records: int) -> FileSample:
                 if counting.bytes > bytes_before:
                     mark_bytes, mark_records = bytes_before, read
                     bytes_before = counting.bytes
-                if sampled < records:
+                if read < records:
                     blocks.append(block)
-                    sampled += len(format_.records(block, _LAYOUT))
                 read += len(format_.records(block, _LAYOUT))
                 size += block.nbytes
-                if sampled >= records and (mark_records or size >= _MAX_BYTES):
+                if read >= records and (mark_bytes >= _SIZED_BYTES or size >= _MAX_BYTES):
                     break
             else:
                 return FileSample(file, tuple(blocks), read, file.bytes, whole=True)

@@ -37,8 +37,7 @@ class Summary:
         ]
         folder = common_folder(file.path for file in manifest.inputs)
         for stage in filter(records["rejected"].get, STAGES):
-            lines.append(_row(f"rejected at {stage}", records["rejected"][stage]))
-            lines += reason_lines(manifest.reasons, stage, folder)
+            lines += reason_lines(stage, records["rejected"][stage], manifest.reasons, folder)
         bad_files = [file for file in manifest.inputs if file.error is not None]
         if bad_files:  # the rows before the damage are scored, and counted
             lines.append(_row("files not read whole", len(bad_files), bad_files[0].path))
@@ -64,16 +63,17 @@ def many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def reason_lines(reasons: Iterable[Reason], stage: str, folder: str) -> list[str]:
-    """The reasons of a stage, the most frequent first: how many, and where to look.
+def reason_lines(stage: str, count: int, reasons: Iterable[Reason], folder: str) -> list[str]:
+    """The rejects of a stage: how many, and why; the most frequent first, and where to look.
 
     Args:
-        reasons: those of all stages.
         stage: the one to show.
+        count: how many rejects it has.
+        reasons: those of all stages.
         folder: what the paths of all files begin with, and need not say.
     """
     shown = [reason for reason in reasons if reason.stage == stage]
-    lines = []
+    lines = [_row(f"rejected at {stage}", count)]
     for reason in shown[:_MAX_REASONS]:
         lines.append(_row(f"  {one_line(reason.error)}", reason.count, _place(reason, folder)))
         lines.append(f"    {one_line(reason.example['message'], _WIDTH - 4)}")

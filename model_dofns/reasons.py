@@ -68,7 +68,7 @@ def merged(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
 
     Beyond 20 the rarest ones of a stage become one, :data:`OTHER_ERRORS`.
     """
-    ranked = sorted(_added_up(reasons), key=_rank)
+    ranked = sorted(_added_up(reasons), key=lambda each: (each.error == OTHER_ERRORS, _rank(each)))
     kept, rest = ranked[:MAX_REASONS], ranked[MAX_REASONS:]
     others = (Reason(each.stage, OTHER_ERRORS, each.count, each.example) for each in rest)
     return tuple(sorted(_added_up([*kept, *others]), key=_rank))
