@@ -103,6 +103,15 @@ def test_the_contract_needs_pydantic_and_the_standard_library_alone() -> None:
     assert others - set(sys.stdlib_module_names) == {"pydantic"}
 
 
+def test_workers_need_no_library_for_progress() -> None:
+    """What a graph carries may be all that is installed where it runs."""
+    script = "import beam_jobs.pipeline, sys; print('tqdm' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
 def test_importing_the_public_names_imports_no_engine_and_no_model() -> None:
     script = (
         f"import model_dofns, sys; print([m for m in {(*ENGINES, 'sklearn')} if m in sys.modules])"
