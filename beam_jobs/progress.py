@@ -219,6 +219,7 @@ def shown(job: Job, runner: object, show: bool = True) -> Iterator[Progress]:
 
 
 def _view(job: Job) -> View | None:
-    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return TerminalView(job, sys.stderr)
+    stderr: TextIO | None = sys.stderr  # None where it is closed, as some schedulers do
+    if stderr and stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        return TerminalView(job, stderr)
     return LogView(job) if _LOGGER.isEnabledFor(logging.INFO) else None
