@@ -9,7 +9,7 @@ from typing import Any
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from model_dofns import counters
-from model_dofns.dofns import count_all
+from model_dofns.dofns import count
 from model_dofns.formats.dicts import Examples, as_dicts
 from model_dofns.model_spec import ModelSpec
 from model_dofns.scorer import Scorer
@@ -69,7 +69,7 @@ class MLModelHandler(ModelHandler):  # type: ignore[misc]  # Beam's classes are 
         """
         records = Examples(batch, model.layout)
         scored = model.score_records(records, "dict", None)
-        count_all(scored.counts)
+        count(scored.counts)
         inferences: list[Any] = [None] * len(batch)
         found = as_dicts(scored.predictions, scored.predictions.schema.names)
         for row, inference in zip(scored.rows.tolist(), found, strict=True):

@@ -29,7 +29,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pydantic import BaseModel
 
 from model_dofns import counters
-from model_dofns.dofns import PREDICTIONS, REJECTS, count_all
+from model_dofns.dofns import PREDICTIONS, REJECTS, count
 from model_dofns.exceptions import ModelError, UsageError
 from model_dofns.fast_accept import ARROW_TYPES
 from model_dofns.formats.base import Block, Layout, plain_name
@@ -272,7 +272,7 @@ class _ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # as above
         assert self._scorer is not None, "setup() comes first"
         if not self._load_counted:  # here, as what is counted in setup() is lost
             milliseconds = round(self._scorer.model_load_seconds * 1_000)
-            count_all({counters.MODEL_LOAD_MILLISECONDS: milliseconds})
+            count({counters.MODEL_LOAD_MILLISECONDS: milliseconds})
             self._load_counted = True
         return self._scorer
 
@@ -294,7 +294,7 @@ class _ScoreBatchesDoFn(_ScoreDoFn, ABC):
         scorer = self._ready_scorer()
         records = self.records([held.windowed.value for held in element], scorer.layout)
         scored = scorer.score_records(records, self.format, None)
-        count_all(scored.counts)
+        count(scored.counts)
         joined = records.joined(scored.rows, scored.predictions)
         for row, values in zip(scored.rows.tolist(), joined, strict=True):
             yield element[row].windowed.with_value(self.out(values))
@@ -333,7 +333,7 @@ class _ScoreTablesDoFn(_ScoreDoFn):
         for batch in table.to_batches(max_chunksize=_MAX_TABLE_ROWS):
             records = TableRows(Block("table", "", batch, position), scorer.layout)
             scored = scorer.score_records(records, "table", None)
-            count_all(scored.counts)
+            count(scored.counts)
             if len(scored.rows):
                 payloads.append(records.with_predictions(scored.rows, scored.predictions))
             for reject in scored.rejects:

@@ -301,6 +301,14 @@ class Format(ABC):
         """
         return []
 
+    def count_records(self, file: BinaryIO) -> int | None:
+        """How many records a file has, where the format says that in one place; else None.
+
+        Raises:
+            UnreadableFileError: the file is not of this format, or it is cut short.
+        """
+        return None
+
     def same_file(self, payload: Payload, other: Payload) -> bool:
         """True where the two payloads may stand in one file."""
         return True

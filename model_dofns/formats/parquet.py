@@ -146,6 +146,12 @@ class ParquetFormat(Format):
         except _UNREADABLE as error:
             raise UnreadableFileError(f"not Parquet: {error}") from error
 
+    def count_records(self, file: BinaryIO) -> int:
+        try:
+            return int(pq.read_metadata(file).num_rows)
+        except _UNREADABLE as error:
+            raise UnreadableFileError(f"not Parquet: {error}") from error
+
     def same_file(self, payload: Payload, other: Payload) -> bool:
         """A Parquet file has one schema."""
         assert isinstance(payload, pa.RecordBatch)
