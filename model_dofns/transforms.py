@@ -138,8 +138,8 @@ class ScoreRows(_TransformOfEach):
     """Scores rows of a PCollection that has a schema: ``beam.Row``, named tuples, dataclasses.
 
     ``predictions`` are ``beam.Row`` with the fields as they came and ``prediction_<field>`` beside
-    them, one for each field of the model's output class. They have a schema as well, so that Beam
-    SQL, DataFrames and ``WriteToParquet`` know them; for this, the model's class is imported where
+    them, one for each field of the model's output class. They have a schema as well, so that
+    DataFrames and ``WriteToParquet`` know them; for this, the model's class is imported where
     the pipeline is made. Where it cannot be, a warning says so, and the rows have no schema.
     ``rejects`` are :class:`~model_dofns.Reject`, of format ``row``.
 
