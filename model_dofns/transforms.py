@@ -327,7 +327,8 @@ class _ScoreTablesDoFn(_ScoreDoFn):
         self, element: pa.Table | pa.RecordBatch
     ) -> Iterator[pa.Table | pa.RecordBatch | TaggedOutput]:
         scorer = self._ready_scorer()
-        table = pa.Table.from_batches([element]) if _is_batch(element) else element
+        is_batch = isinstance(element, pa.RecordBatch)
+        table = pa.Table.from_batches([element]) if is_batch else element
         position, payloads = 0, []
         for batch in table.to_batches(max_chunksize=_MAX_TABLE_ROWS):
             records = TableRows(Block("table", "", batch, position), scorer.layout)
@@ -339,15 +340,8 @@ class _ScoreTablesDoFn(_ScoreDoFn):
                 yield TaggedOutput(REJECTS, reject)
             position += batch.num_rows
         if payloads:
-            yield (
-                pa.concat_batches(payloads)
-                if _is_batch(element)
-                else pa.Table.from_batches(payloads)
-            )
-
-
-def _is_batch(element: pa.Table | pa.RecordBatch) -> bool:
-    return isinstance(element, pa.RecordBatch)
+            joined = pa.concat_batches if is_batch else pa.Table.from_batches
+            yield joined(payloads)
 
 
 def _fields_of(element_type: Any) -> list[tuple[str, Any]]:
