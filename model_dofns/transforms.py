@@ -138,8 +138,8 @@ class ScoreRows(_TransformOfEach):
     """Scores rows of a PCollection that has a schema: ``beam.Row``, named tuples, dataclasses.
 
     ``predictions`` are ``beam.Row`` with the fields as they came and ``prediction_<field>`` beside
-    them, one for each field of the model's output class. They have a schema as well, so that Beam
-    SQL, DataFrames and ``WriteToParquet`` know them; for this, the model's class is imported where
+    them, one for each field of the model's output class. They have a schema as well, so that
+    DataFrames and ``WriteToParquet`` know them; for this, the model's class is imported where
     the pipeline is made. Where it cannot be, a warning says so, and the rows have no schema.
     ``rejects`` are :class:`~model_dofns.Reject`, of format ``row``.
 
@@ -328,7 +328,8 @@ class _ScoreTablesDoFn(_ScoreDoFn):
         self, element: pa.Table | pa.RecordBatch
     ) -> Iterator[pa.Table | pa.RecordBatch | TaggedOutput]:
         scorer = self._ready_scorer()
-        table = pa.Table.from_batches([element]) if _is_batch(element) else element
+        is_batch = isinstance(element, pa.RecordBatch)
+        table = pa.Table.from_batches([element]) if is_batch else element
         position, payloads = 0, []
         for batch in table.to_batches(max_chunksize=_MAX_TABLE_ROWS):
             records = TableRows(Block("table", "", batch, position), scorer.layout)
@@ -340,15 +341,8 @@ class _ScoreTablesDoFn(_ScoreDoFn):
                 yield TaggedOutput(REJECTS, reject)
             position += batch.num_rows
         if payloads:
-            yield (
-                pa.concat_batches(payloads)
-                if _is_batch(element)
-                else pa.Table.from_batches(payloads)
-            )
-
-
-def _is_batch(element: pa.Table | pa.RecordBatch) -> bool:
-    return isinstance(element, pa.RecordBatch)
+            joined = pa.concat_batches if is_batch else pa.Table.from_batches
+            yield joined(payloads)
 
 
 def _fields_of(element_type: Any) -> list[tuple[str, Any]]:
