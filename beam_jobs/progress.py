@@ -32,7 +32,7 @@ LOG_SECONDS: Final = 30.0
 # A runner elsewhere is asked over a network.
 ASK_SECONDS: Final = 5.0
 # Workers say on stderr that they start; a line is drawn when one counts, or when that takes long.
-_PATIENCE_SECONDS = 5.0
+_PATIENCE_SECONDS = 15.0
 # The rate is that of the last seconds: the first ones go into starting.
 _RATE_SECONDS = 20.0
 _RUNNER_SECONDS = 5.0  # to answer when the job has ended
