@@ -650,15 +650,44 @@ SNIPPETS = [
     *(b";", b"\t", b"|", b"'", b"\\", b"#", b"\x0b", b"\x0c", b"\x85", b"\x1c", "\u2028".encode()),
 ]
 noise = st.lists(st.sampled_from(SNIPPETS), max_size=24).map(b"".join)
+# What one of these opens another may close, a line or a limit further on.
+QUOTED_LINES = [
+    *(
+        b"a,b",
+        b"a,b",
+        b'a,"b',
+        b'"a',
+        b'"a,b',
+        b'a,"',
+        b'"',
+        b'",b',
+        b'a"',
+        b'a,b"',
+        b'",","',
+        b'""',
+    ),
+    *(
+        b'a,",\n,"',
+        b'"\n",b',
+        b'"\n\n",b',
+        b'a,"\r\nb"',
+        b'a,"",b',
+        b'a,"""',
+        b'"",""',
+        b"",
+        b"\xff",
+    ),
+]
+quoted_lines = st.lists(st.sampled_from(QUOTED_LINES), max_size=9).map(b"\n".join)
 
 GOOD_CELLS = {
-    "id": ["1", "x y", "", "1" * 50],
+    "id": ["1", "x y", "", "1", "1" * 50],
     "x": ["1.5", "-2.25e-3", "5", "1e300", "0.1", "-0.0", "13.0", "1E2"],
     "n": ["1", "0", "-7", "9223372036854775807"],
     "colour": ["red", "green", "blue"],
-    "name": ["a", "a b", "é🦀", "a,b", 'a"b', "a\nb", "a\r\nb", "NA", " a", "\r", "a\\", "#", "'"],
+    "name": ["a", "a b", "é🦀", "a,b", 'a"b', "a\nb", "a\r\nb", ",a", "\nb", "NA", " a", "\r", "#"],
     "weight": ["", "", "0.5", "-1"],
-    "z": ["", "z", '"', "\n", "\u2028\x0b\x0c\x85"],
+    "z": ["", "z", '"', "\n", "a,\n,", "'", "\\", "\u2028\x0b\x0c\x85"],
 }
 HOSTILE_CELLS = [
     *("", " ", " 1.5 ", "NaN", "inf", "1e400", "1_000", "+1", "--1", "1,5", "0x1F", "\u0661", "-0"),
@@ -685,11 +714,11 @@ def seldom(often: st.SearchStrategy[Any], other: st.SearchStrategy[Any]) -> st.S
 
 
 @st.composite
-def cells(draw: st.DrawFn, column: str) -> str:
+def cells(draw: st.DrawFn, column: str, form: str) -> str:
     """A cell as it is to be written: soundly, but seldom."""
     good = st.sampled_from(GOOD_CELLS[column])
     text = draw(seldom(good, st.sampled_from(HOSTILE_CELLS) | st.text(max_size=3)))
-    form = draw(seldom(st.sampled_from(["quoted", "as it must be"]), st.sampled_from(FORMS)))
+    form = draw(seldom(st.just(form), st.sampled_from(FORMS)))
     if form == "as it must be":
         form = "quoted" if any(sign in text for sign in '",\r\n') else "bare"
     return {
@@ -707,7 +736,8 @@ FORMS = ["bare", "never closed", "never opened", "with something behind", "with 
 
 @st.composite
 def rows(draw: st.DrawFn) -> bytes:
-    parts = [draw(cells(column)) for column in GOOD_CELLS]
+    form = draw(seldom(st.just("as it must be"), st.just("quoted")))
+    parts = [draw(cells(column, form)) for column in GOOD_CELLS]
     count = draw(seldom(st.just(len(parts)), st.sampled_from([1, len(parts) - 1])))
     more = draw(seldom(st.just(""), st.sampled_from([",", ",a", ',"', "\r", "\n"])))
     return (",".join(parts[:count]) + more).encode()
@@ -723,7 +753,7 @@ sizes = st.fixed_dictionaries(
     {
         "range_bytes": st.integers(1, 80),
         "block_bytes": st.sampled_from([1, 2, 7, 30, 100, 1_000, MANY]),
-        "max_record_bytes": st.sampled_from([8, 25, 60, 100, 1_500, MANY]),
+        "max_record_bytes": st.sampled_from([5, 8, 12, 25, 60, 100, 1_500, MANY]),
     }
 )
 dialects = st.sampled_from(DIALECTS)
@@ -778,7 +808,7 @@ def hold_against_the_obvious(
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
-    data=noise,
+    data=noise | quoted_lines,
     bom=heads,
     columns=st.sampled_from([("text",), ("text", "maybe"), ("text", "z", "maybe")]),
     dialect=dialects,
