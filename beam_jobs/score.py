@@ -18,6 +18,13 @@ from typing import Any, TextIO
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner.fn_runner import (
+    ExtendedProvisionInfo,
+    FnApiRunner,
+)
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.runners.runner import PipelineRunner
 
 from beam_jobs.options import Options, parse_args
 from beam_jobs.pipeline import Job, build, plan
@@ -79,7 +86,8 @@ def run(options: Options) -> Summary:
     standard = pipeline_options.view_as(StandardOptions)
     standard.runner = standard.runner or _DEFAULT_RUNNER
     try:
-        pipeline = beam.Pipeline(options=pipeline_options)  # checks the flags, and starts nothing
+        # It checks the flags, and starts nothing.
+        pipeline = beam.Pipeline(_runner(pipeline_options), options=pipeline_options)
     except (ValueError, ImportError) as error:
         raise UsageError(f"--runner {standard.runner}: {error}") from error
     job = plan(options, standard.runner)
@@ -100,6 +108,22 @@ def run(options: Options) -> Summary:
         folder.mark(status, cause_of(error))
         folder.remove_temporary()
         raise failure from error
+
+
+def _runner(options: PipelineOptions) -> str | PipelineRunner:
+    """The runner by its name; but Beam's own in-process one such that its workers get the flags.
+
+    As it stands it starts worker processes without any, which then look for s3:// elsewhere.
+    """
+    name: str = options.view_as(StandardOptions).runner
+    if name != _DEFAULT_RUNNER:
+        return name
+    flags = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    return FnApiRunner(
+        provision_info=ExtendedProvisionInfo(
+            beam_provision_api_pb2.ProvisionInfo(pipeline_options=flags)
+        )
+    )
 
 
 def _announcement(job: Job) -> str:
