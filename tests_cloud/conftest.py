@@ -17,12 +17,12 @@ TESTS = HERE.parent / "tests"
 PYTHONPATH = [str(path) for path in (HERE.parent, HERE, TESTS, TESTS / "beam_jobs")]
 sys.path[:0] = PYTHONPATH
 
-from job_runs import DATA_FORMATS, Ended, Score, write_hostile_data  # noqa: E402  # by the path
+import anonymous  # noqa: E402  # found by the path
+from job_runs import DATA_FORMATS, Ended, Score, write_hostile_data  # noqa: E402  # as above
 from stores import (  # noqa: E402  # as above
     AmazonClient,
     Bucket,
     GoogleClient,
-    google_account,
     plain_environment,
     server,
 )
@@ -44,16 +44,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Mon
 
 
 @pytest.fixture(scope="session")
-def google(
-    environment: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Bucket]:
+def google(environment: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """A template of a bucket."""
-    emulator = server("gcp_storage_emulator", "start", "--host=127.0.0.1", "--in-memory")
-    with emulator as address:
-        account = google_account(tmp_path_factory.mktemp("account"))
+    with server("gcp_storage_emulator", "start", "--host=127.0.0.1", "--in-memory") as address:
         environment.setenv("STORAGE_EMULATOR_HOST", address)
-        environment.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))
-        yield Bucket("gs", "", GoogleClient(address), ())
+        yield Bucket("gs", "", GoogleClient(address), (f"--beam_plugins={anonymous.__name__}",))
 
 
 @pytest.fixture(scope="session")

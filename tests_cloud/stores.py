@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Protocol
 
 import boto3
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
@@ -180,28 +178,3 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
             if process.poll() is not None or time.monotonic() > end:
                 raise
             time.sleep(0.1)
-
-
-def google_account(folder: Path) -> Path:
-    """The key file of an account that does not exist.
-
-    It is of a universe of its own, in which tokens are signed here and not fetched from Google.
-    """
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    account = {
-        "type": "service_account",
-        "project_id": "project",
-        "private_key_id": "1",
-        "private_key": key.decode(),
-        "client_email": "nobody@project.iam.gserviceaccount.com",
-        "client_id": "1",
-        "token_uri": "http://127.0.0.1:1/token",
-        "universe_domain": "localhost",
-    }
-    path = folder / "account.json"
-    path.write_text(json.dumps(account))
-    return path
