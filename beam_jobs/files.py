@@ -101,6 +101,17 @@ def _matched(pattern: str) -> list[InputFile]:
     ]
 
 
+def _exists(path: str) -> bool:
+    """Whether there is a file or a folder of this very name, with characters of a glob in it."""
+    if is_bucket(path):
+        return False
+    # In a store a folder is what is in it; to look for one of every glob would list all twice.
+    in_folder = (
+        _match(f"{_GLOB_CHARACTER.sub('?', path)}/**") if is_url(path) and "[" in path else []
+    )
+    return FileSystems.exists(path) or any(f.path.startswith(f"{path}/") for f in in_folder)
+
+
 def _match(pattern: str) -> list[InputFile]:
     matched = FileSystems.match([pattern])[0].metadata_list
     found = [
