@@ -78,10 +78,7 @@ def match_input(patterns: Iterable[str]) -> list[InputFile]:
 def _matched(pattern: str) -> list[InputFile]:
     glob = pattern.rstrip("/")
     first = _GLOB_CHARACTER.search(glob)
-    whole_bucket = is_bucket(glob)
-    if first is None or (
-        not whole_bucket and FileSystems.exists(glob)
-    ):  # a name may have characters of a glob in it
+    if first is None or _exists(glob):  # a name may have characters of a glob in it
         beginning, asked_for = glob, set()
         if os.path.isdir(glob):
             _refuse_unseen(glob)
@@ -89,7 +86,8 @@ def _matched(pattern: str) -> list[InputFile]:
     else:
         beginning = glob[: first.start()].rpartition("/")[0]
         asked_for = {part[0] for part in glob[len(beginning) :].split("/") if part}
-    matched = ([] if whole_bucket else _match(glob)) + _match(f"{glob}/**")  # and in folders
+    # Files, and what is in folders; a whole bucket is no file.
+    matched = ([] if is_bucket(glob) else _match(glob)) + _match(f"{glob}/**")
     return [
         file
         for file in matched
