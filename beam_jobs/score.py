@@ -118,7 +118,7 @@ def _runner(options: PipelineOptions) -> str | PipelineRunner:
     name: str = options.view_as(StandardOptions).runner
     if name != _DEFAULT_RUNNER:
         return name
-    flags = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    flags = JobServiceHandle.encode_pipeline_options(options.get_all_options(drop_default=True))
     return FnApiRunner(
         provision_info=ExtendedProvisionInfo(
             beam_provision_api_pb2.ProvisionInfo(pipeline_options=flags)
