@@ -17,6 +17,13 @@ TEST = [
     "pytest-xdist>=3.6",
     "scikit-learn>=1.5,<2",  # the example model, and its real data
 ]
+TEST_CLOUD = [  # with the extras gcp and aws
+    "gcp-storage-emulator>=2024.8",
+    "moto[server]>=5.1",
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "setuptools>=70",
+]
 DEV = [
     *TEST,
     "mypy>=1.11",
@@ -47,6 +54,7 @@ setup(
         "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
         "aws": [requirement.replace("beam", "beam[aws]") for requirement in BEAM],
         "test": TEST,
+        "test-cloud": TEST_CLOUD,
         "dev": DEV,
     },
     classifiers=[

@@ -15,6 +15,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
+from beam_jobs.stores import is_about_the_path, is_bucket, is_url, plain_errors
 from model_dofns.counters import BYTES_READ, FILES_READ, Report
 from model_dofns.dofns import count
 from model_dofns.exceptions import InputError, UnreadableFileError
@@ -36,7 +37,10 @@ def open_file(path: str) -> BinaryIO:
     """
     try:
         opened: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except (BeamIOError, OSError) as error:
+    except Exception as error:
+        # A NotImplementedError is Beam's word for what Google's store has packed twice.
+        if not is_about_the_path(error) and not isinstance(error, NotImplementedError):
+            raise
         raise UnreadableFileError(
             f"{path} cannot be opened: {type(error).__name__}: {error}"
         ) from error
@@ -45,7 +49,7 @@ def open_file(path: str) -> BinaryIO:
 
 def absolute(path: str) -> str:
     """A local path as workers must see it, who run in folders of their own; a URL as it is."""
-    return path if "://" in path else os.path.abspath(path) + ("/" if path.endswith("/") else "")
+    return path if is_url(path) else os.path.abspath(path) + ("/" if path.endswith("/") else "")
 
 
 def match_input(patterns: Iterable[str]) -> list[InputFile]:
@@ -60,7 +64,8 @@ def match_input(patterns: Iterable[str]) -> list[InputFile]:
     found: dict[str, InputFile] = {}
     for pattern in patterns:
         try:
-            files = _matched(absolute(pattern))
+            with plain_errors():
+                files = _matched(absolute(pattern))
         except (BeamIOError, OSError, ValueError) as error:
             raise InputError(f"--input {pattern!r} cannot be looked up: {error}") from error
         if not files:
@@ -75,7 +80,7 @@ def match_input(patterns: Iterable[str]) -> list[InputFile]:
 def _matched(pattern: str) -> list[InputFile]:
     glob = pattern.rstrip("/")
     first = _GLOB_CHARACTER.search(glob)
-    if first is None or FileSystems.exists(glob):  # a name may have characters of a glob in it
+    if first is None or _exists(glob):  # a name may have characters of a glob in it
         beginning, asked_for = glob, set()
         if os.path.isdir(glob):
             _refuse_unseen(glob)
@@ -83,7 +88,8 @@ def _matched(pattern: str) -> list[InputFile]:
     else:
         beginning = glob[: first.start()].rpartition("/")[0]
         asked_for = {part[0] for part in glob[len(beginning) :].split("/") if part}
-    matched = _match(glob) + _match(f"{glob}/**")  # files, and what is in folders
+    # Files, and what is in folders; a whole bucket is no file.
+    matched = ([] if is_bucket(glob) else _match(glob)) + _match(f"{glob}/**")
     return [
         file
         for file in matched
@@ -95,9 +101,25 @@ def _matched(pattern: str) -> list[InputFile]:
     ]
 
 
+def _exists(path: str) -> bool:
+    """Whether there is a file or a folder of this very name, with characters of a glob in it."""
+    if is_bucket(path):
+        return False
+    # In a store a folder is what is in it; to look for one of every glob would list all twice.
+    in_folder = (
+        _match(f"{_GLOB_CHARACTER.sub('?', path)}/**") if is_url(path) and "[" in path else []
+    )
+    return FileSystems.exists(path) or any(f.path.startswith(f"{path}/") for f in in_folder)
+
+
 def _match(pattern: str) -> list[InputFile]:
     matched = FileSystems.match([pattern])[0].metadata_list
-    found = [(file.path, file.size_in_bytes) for file in matched if not os.path.isdir(file.path)]
+    found = [
+        (file.path, file.size_in_bytes)
+        for file in matched
+        # Tools put an object with such a name, and nothing in it, where a store shows a folder.
+        if not file.path.endswith("/") and not os.path.isdir(file.path)
+    ]
     for path, _ in found:
         if os.path.exists(path) and not os.path.isfile(path):
             raise InputError(f"the input {path} is a pipe or a device: it cannot be read twice")
@@ -255,7 +277,11 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
                     max_record_bytes=self._layout.max_record_bytes,
                 ):
                     yield block, counting.bytes
-        except (BeamIOError, OSError, pa.ArrowException) as error:
+        except UnreadableFileError:
+            raise
+        except Exception as error:
+            if not is_about_the_path(error) and not isinstance(error, pa.ArrowException):
+                raise
             raise UnreadableFileError(
                 f"{path} cannot be read: {type(error).__name__}: {error}"
             ) from error

@@ -15,6 +15,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.sink import make_folder, remove_parts
+from beam_jobs.stores import plain_errors
 from model_dofns.exceptions import OutputFolderError, ScoringError
 from model_dofns.manifest import (
     JOB_FILE,
@@ -78,7 +79,8 @@ class OutputFolder:
                 that a job of this library made it; or it cannot be written.
         """
         try:
-            self._prepare(overwrite)
+            with plain_errors():
+                self._prepare(overwrite)
         except (BeamIOError, OSError, ValueError) as error:  # a ValueError: no such file system
             raise self._unusable(error) from error
 
@@ -125,16 +127,18 @@ class OutputFolder:
             _delete(self.rejects)
         make_folder(self.path)
         try:
-            self._write_job({})
-        except (BeamIOError, OSError):
+            with plain_errors():
+                self._write_job({})
+        except OSError:
             self.remove_temporary()  # or the folder would be neither empty nor ours
             raise
 
     def mark(self, status: str, error: str) -> None:
         """Say in ``_job.json`` how a job ended that did not get to its manifest, if that works."""
         try:
-            self.refuse_if_taken()
-            self._write_job({"status": status, "ended": now(), "error": error})
+            with plain_errors():
+                self.refuse_if_taken()
+                self._write_job({"status": status, "ended": now(), "error": error})
         except (BeamIOError, OSError, ValueError, ScoringError) as failure:  # the job's own matters
             _LOGGER.warning("%s cannot be marked as %s: %s", self.path, status, failure)
 
@@ -181,10 +185,11 @@ class OutputFolder:
     def remove_temporary(self) -> None:
         """Remove what was only needed while the job ran; a job that is done is done without it."""
         try:
-            _delete(self.temporary)
-            above = posixpath.join(self.path, TEMPORARY_FOLDER)
-            if not _entries(above):
-                _delete(above)
+            with plain_errors():
+                _delete(self.temporary)
+                above = posixpath.join(self.path, TEMPORARY_FOLDER)
+                if not _entries(above):
+                    _delete(above)
         except (BeamIOError, OSError) as error:
             _LOGGER.warning("%s cannot be removed: %s", self.temporary, error)
 
@@ -194,7 +199,8 @@ class OutputFolder:
     def is_whole(self) -> bool:
         """Whether this job has written its manifest, as far as can be seen."""
         try:
-            return self.read_manifest().job == self.job
+            with plain_errors():
+                return self.read_manifest().job == self.job
         except (BeamIOError, OSError, ValueError, TypeError):  # none, or that of something else
             return False
 
@@ -216,7 +222,8 @@ def _entries(folder: str) -> set[str]:
     """The names of what is in a folder, folders included; none where there is no folder."""
     prefix = folder.rstrip("/") + "/"
     matched = FileSystems.match([prefix + "**"])[0].metadata_list
-    return {file.path[len(prefix) :].split("/")[0] for file in matched}
+    # A store may have an object of the folder's own name, with a / at its end, put there by a tool.
+    return {file.path[len(prefix) :].split("/")[0] for file in matched} - {""}
 
 
 def _delete(path: str) -> None:

@@ -35,6 +35,7 @@ from beam_jobs.files import (
 from beam_jobs.options import Options
 from beam_jobs.output_folder import OutputFolder
 from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text
+from beam_jobs.stores import check_access, is_url, use_options
 from model_dofns.counters import Report
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn, ScoredRecords
 from model_dofns.exceptions import OutputFolderError, ScoringError, UsageError
@@ -101,6 +102,8 @@ def plan(options: Options, runner: str = "") -> Job:
     # Before a model is loaded, as that may change the working folder.
     output = absolute(options.output).rstrip("/")
     patterns = [absolute(pattern) for pattern in options.input]
+    use_options(options.pipeline_args)
+    check_access([*patterns, absolute(options.output)])
     spec = resolve_model(options.model, options.models, options.expect_version)
     layout, metadata = options.layout, None
     if options.preflight:
@@ -144,7 +147,7 @@ def _refuse_overlap(job: Job) -> None:
 
 def _real(path: str) -> str:
     """A local path without links; a URL as it is."""
-    return path if "://" in path else os.path.realpath(path)
+    return path if is_url(path) else os.path.realpath(path)
 
 
 def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.PCollection:

@@ -234,6 +234,8 @@ def from_text(text: str) -> OutputFile:
 
 def make_folder(path: str) -> None:
     """Make a folder, and those above it, where there is none; object stores need none."""
+    if not FileSystems.get_filesystem(path).has_dirs():
+        return
     if not FileSystems.exists(path):
         try:
             FileSystems.mkdirs(path)

@@ -33,7 +33,13 @@ Record: TypeAlias = Mapping[str, Any]
 
 
 # What a class may override to be handed a record as it is, with all its keys.
-_ENTRANCES = {"__new__", "__init__", "model_validate", "__get_pydantic_core_schema__"}
+_ENTRANCES = {
+    "__new__",
+    "__init__",
+    "model_validate",
+    "model_validate_strings",
+    "__get_pydantic_core_schema__",
+}
 
 
 class RecordSchema:

@@ -63,10 +63,12 @@ class Dialect:
 
     def __post_init__(self) -> None:
         for what, character in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if len(character) != 1 or not character.isascii() or character in "\r\n\0":
+            # A number never needs quotes.
+            unfit = character.isalnum() or character in "\r\n\0.+-"
+            if len(character) != 1 or not character.isascii() or unfit:
                 raise UsageError(
-                    f"--csv_{what} {character!r}: write one ASCII character, no line end nor NUL,"
-                    r" or \t for a tab"
+                    f"--csv_{what} {character!r}: write one ASCII character that is no letter, no"
+                    r" digit, no line end and none of .+-, or \t for a tab"
                 )
         if self.delimiter == self.quote:
             raise UsageError(f"--csv_delimiter and --csv_quote are both {self.quote!r}")

@@ -92,3 +92,17 @@ def test_cutting_files_into_ranges_changes_nothing(
     assert ended.exit_code == 0
     assert_whole(out)
     assert read_result(out) == scored_directly(data / format_name, format_name)
+
+
+def test_beams_flags_reach_worker_processes(
+    data: Path, tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of themselves they would get none, and look for s3:// where it is not."""
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setenv("PLUGIN_NOTES", str(tmp_path / "notes"))
+    ended = score(
+        *("--model", EVERY_STAGE, "--input", data / "jsonl", "--output", tmp_path / "out"),
+        *("--max_errors", "50%", "--beam_plugins=plugin", *ENGINES["two processes"]),
+    )
+    assert ended.exit_code == 0, ended.err
+    assert len(list((tmp_path / "notes").iterdir())) == 2
