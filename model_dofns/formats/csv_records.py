@@ -64,6 +64,7 @@ class CsvRecords(Records):
         records = rows.starts < ends
         self._starts, self._ends = rows.starts[records], ends[records]
         self._line_ends, self._sound = rows.line_ends[records], rows.sound[records]
+        self._has_blank_rows = len(self._starts) < len(rows.starts)
         self._lengths = self._ends - self._starts
         self._too_long = self._lengths > layout.max_record_bytes
         if block.whole_length is not None:
@@ -176,7 +177,8 @@ class CsvRecords(Records):
         return alike
 
     def _joined(self, rows: Rows) -> bytes:
-        if len(rows) == len(self) and self._starts[0] == 0:
+        # pyarrow.csv makes rows of blank ones, and counts them where it names those it refuses.
+        if len(rows) == len(self) and not self._has_blank_rows:
             return self._data
         spans = zip(self._starts[rows].tolist(), self._ends[rows].tolist(), strict=True)
         return b"\n".join(self._data[start:end] for start, end in spans)
