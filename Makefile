@@ -11,15 +11,15 @@ PRISM_VERSION := v2.77.0
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-score: $(VENV)/ready ## set up and score the example's real data, in both formats
+score: $(VENV)/ready ## set up and score the example's real data, in all formats
 	@$(BIN)/python examples/make_iris_data.py build/irises
-	@for format in jsonl parquet; do \
+	@for format in jsonl csv parquet; do \
 	  echo; echo "--- $$format"; \
 	  $(BIN)/python -m beam_jobs.score --model iris_model.iris_predict:IrisModel \
 	    --input build/irises/$$format/ --output build/scored/$$format \
 	    --overwrite --max_errors 5% || exit; \
 	done
-	@$(BIN)/python examples/show_output.py build/scored/jsonl build/scored/parquet
+	@$(BIN)/python examples/show_output.py build/scored/jsonl build/scored/csv build/scored/parquet
 
 test: $(VENV)/ready ## set up and run all tests
 	@$(BIN)/python -m pytest -n 2

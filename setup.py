@@ -6,7 +6,10 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-BEAM = ["apache-beam>=2.70,<3"]
+BEAM = [
+    "apache-beam>=2.70,<3",
+    "tqdm>=4.66,<5",  # progress on a terminal; the launcher alone needs it
+]
 TEST = [
     *BEAM,
     "duckdb>=1.1",  # this, pandas and polars read what a job writes

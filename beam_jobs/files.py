@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import apache_beam as beam
 import pyarrow as pa
@@ -15,6 +15,8 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
+from model_dofns.counters import BYTES_READ, FILES_READ, Report
+from model_dofns.dofns import count
 from model_dofns.exceptions import InputError, UnreadableFileError
 from model_dofns.formats.base import Block, Format, Layout, Range
 from model_dofns.formats.compression import codec_of
@@ -145,6 +147,22 @@ def whole(file: InputFile) -> FileRange:
     return FileRange(Range(file.path, 0, sys.maxsize), file)
 
 
+class CountingFile:
+    """A file that knows how many bytes have been read from it; all else is the file's own."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.bytes = 0
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self.bytes += len(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typed
     """Lists of ranges in, the blocks of one list in their order out.
 
@@ -164,33 +182,54 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
         self,
         formats: Mapping[str, Format],
         layout: Layout,
+        *,
         skip_bad_files: bool = False,
         limit: int | None = None,
+        report: Report | None = None,
     ) -> None:
         self._formats = formats
         self._layout = layout
         self._skip_bad_files = skip_bad_files
         self._limit = limit
+        self._report = report
 
     def process(self, element: Sequence[FileRange]) -> Iterator[Block | TaggedOutput]:
         left = self._limit
         for part in element:
+            if left == 0:
+                return
             try:
-                for block in self._blocks(part):
+                for block in self._counted(part):
                     if left is not None:
                         records = self._formats[block.format].records(block, self._layout)
                         block = block if len(records) <= left else records.first(left)
                         left -= min(len(records), left)
                     yield block
                     if left == 0:
-                        return
+                        break
             except UnreadableFileError as error:
                 if not self._skip_bad_files:
                     raise
                 yield TaggedOutput(UNREADABLE, (part.file.path, (str(error), part.file.format)))
 
-    def _blocks(self, element: FileRange) -> Iterator[Block]:
-        """The blocks of the range.
+    def _counted(self, element: FileRange) -> Iterator[Block]:
+        """The blocks of the range; what has been read is counted once they have been scored."""
+        part, file_bytes = element.part, element.file.bytes
+        size, counted = min(part.stop, file_bytes) - part.start, 0
+        try:
+            for block, read in self._blocks(element):
+                yield block
+                # By now it has been scored, where stages are fused. More may be read than the
+                # range has: its last line to the end, a footer, a page twice.
+                new = min(read, size) - counted
+                count({BYTES_READ: new}, self._report)
+                counted += new
+        finally:
+            ends_file = part.stop >= file_bytes
+            count({BYTES_READ: size - counted, FILES_READ: int(ends_file)}, self._report)
+
+    def _blocks(self, element: FileRange) -> Iterator[tuple[Block, int]]:
+        """The blocks of the range, each with how many bytes of the file have been read by then.
 
         Raises:
             UnreadableFileError: the file vanished, changed, or is broken.
@@ -209,11 +248,13 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
                 format_ = self._formats[element.file.format]
                 if size == 0 and format_.may_be_compressed and codec_of(path) is not None:
                     raise OSError("it is empty, and not even compressed nothing is")
-                yield from format_.read_blocks(
-                    format_.opened(file, path),
+                counting = CountingFile(file)
+                for block in format_.read_blocks(
+                    format_.opened(cast(BinaryIO, counting), path),
                     element.part,
                     max_record_bytes=self._layout.max_record_bytes,
-                )
+                ):
+                    yield block, counting.bytes
         except (BeamIOError, OSError, pa.ArrowException) as error:
             raise UnreadableFileError(
                 f"{path} cannot be read: {type(error).__name__}: {error}"

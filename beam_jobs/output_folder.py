@@ -5,8 +5,10 @@ A folder is whole if it has a ``_manifest.json``; that is written last, and remo
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import posixpath
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
@@ -54,6 +56,20 @@ class OutputFolder:
     def manifest(self) -> str:
         return posixpath.join(self.path, MANIFEST_FILE)
 
+    def check(self, *, overwrite: bool) -> bool:
+        """Refuse the folder as :meth:`prepare` would; nothing is written.
+
+        Returns:
+            True where there is something in it, which would be replaced.
+
+        Raises:
+            OutputFolderError: as :meth:`prepare`.
+        """
+        try:
+            return bool(self._names_to_replace(overwrite))
+        except (BeamIOError, OSError, ValueError) as error:
+            raise self._unusable(error) from error
+
     def prepare(self, *, overwrite: bool) -> None:
         """Empty the folder of an earlier job's files, or refuse it; then write ``_job.json``.
 
@@ -64,11 +80,25 @@ class OutputFolder:
         try:
             self._prepare(overwrite)
         except (BeamIOError, OSError, ValueError) as error:  # a ValueError: no such file system
-            raise OutputFolderError(
-                f"the output folder {self.path} cannot be used: {error}"
-            ) from error
+            raise self._unusable(error) from error
 
-    def _prepare(self, overwrite: bool) -> None:
+    def _unusable(self, error: Exception) -> OutputFolderError:
+        return OutputFolderError(f"the output folder {self.path} cannot be used: {error}")
+
+    def _refuse_unwritable(self) -> None:
+        """As far as can be seen without writing: of a local folder, whether it can be made."""
+        if "://" in self.path:
+            return
+        above = self.path
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        if not os.path.isdir(above):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), above)
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), above)
+
+    def _names_to_replace(self, overwrite: bool) -> set[str]:
+        self._refuse_unwritable()
         names = _entries(self.path)
         if names and not overwrite:
             raise OutputFolderError(
@@ -81,6 +111,10 @@ class OutputFolder:
                 f" {MANIFEST_FILE} of {LIBRARY}: --overwrite removes only what a job of ours wrote;"
                 " name another folder, or empty this one yourself"
             )
+        return names
+
+    def _prepare(self, overwrite: bool) -> None:
+        names = self._names_to_replace(overwrite)
         _delete(self.manifest)  # first: from here on the folder is not whole
         for name in sorted(names):
             if name == TEMPORARY_FOLDER:

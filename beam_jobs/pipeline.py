@@ -35,6 +35,7 @@ from beam_jobs.files import (
 from beam_jobs.options import Options
 from beam_jobs.output_folder import OutputFolder
 from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text
+from model_dofns.counters import Report
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn, ScoredRecords
 from model_dofns.exceptions import OutputFolderError, ScoringError, UsageError
 from model_dofns.formats.base import Block, Format, Layout
@@ -48,6 +49,7 @@ from model_dofns.manifest import (
 )
 from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.models_file import resolve_model
+from model_dofns.reasons import merged
 from model_dofns.rejects import READ_STAGE, Reject
 from model_dofns.scorer import Scorer
 from model_dofns.settling import settle
@@ -145,8 +147,13 @@ def _real(path: str) -> str:
     return path if "://" in path else os.path.realpath(path)
 
 
-def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
+def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.PCollection:
     """Add a job to a pipeline; nothing runs and nothing is written.
+
+    Args:
+        root: the pipeline.
+        job: the job.
+        report: told on workers what they count, as they do; it travels with the graph.
 
     Returns:
         The job's status, one element, once the manifest is written.
@@ -163,11 +170,19 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
             >> beam.FlatMap(cut_into_ranges, job.formats, job.layout.max_record_bytes)
             | "Spread over workers" >> beam.Reshuffle()
         )
-    reader = ReadBlocks(job.formats, job.layout, options.skip_bad_files, options.limit)
+    reader = ReadBlocks(
+        job.formats,
+        job.layout,
+        skip_bad_files=options.skip_bad_files,
+        limit=options.limit,
+        report=report,
+    )
     read = ranges | "Read blocks" >> beam.ParDo(reader).with_output_types(Block).with_outputs(
         UNREADABLE, main=BLOCKS
     )
-    score = ScoreDoFn(job.spec, job.layout, formats=job.formats, batch_size=options.batch_size)
+    score = ScoreDoFn(
+        job.spec, job.layout, formats=job.formats, batch_size=options.batch_size, report=report
+    )
     scored = read[BLOCKS] | "Score" >> beam.ParDo(score).with_output_types(
         ScoredRecords
     ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)
@@ -265,6 +280,7 @@ def write_manifest(
         outputs=output_files,
         rejects=reject_files,
         records=records,
+        reasons=merged(reason for file in reject_files for reason in file.reasons),
         status=DONE if allowed else TOO_MANY_ERRORS,
     )
     job.folder.commit(manifest)

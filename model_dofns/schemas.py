@@ -42,7 +42,8 @@ class RecordSchema:
     Attributes:
         record_class: the class itself.
         names: its fields, in order.
-        input_names: the keys it reads from a record: names and aliases.
+        keys: for each field, the keys it reads from a record: its name and its aliases.
+        input_names: all of these.
         arrow_schema: the columns a model is handed, or None where a field has no Arrow type.
         no_arrow_schema: why not, or None.
         fast_accept_off: why every row is judged alone, or None where the fast accept is on.
@@ -52,9 +53,11 @@ class RecordSchema:
         self.record_class = record_class
         fields = record_class.model_fields
         self.names = tuple(fields)
-        self.input_names = frozenset(self.names).union(
-            *(_keys(alias) for f in fields.values() for alias in (f.alias, f.validation_alias))
-        )
+        self.keys = {
+            name: frozenset({name}).union(_keys(field.alias), _keys(field.validation_alias))
+            for name, field in fields.items()
+        }
+        self.input_names = frozenset[str]().union(*self.keys.values())
         self.nullable = {name: _is_nullable(field.annotation) for name, field in fields.items()}
         self._python_types = {name: _plain_type(f.annotation) for name, f in fields.items()}
         self.no_arrow_schema: str | None = None

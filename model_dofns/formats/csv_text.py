@@ -54,7 +54,7 @@ def joined(texts: list[pa.Array], dialect: Dialect, size: int) -> pa.Buffer:
 def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
     quote = dialect.quote
     special = re.escape(dialect.delimiter) + re.escape(quote) + r"\r\n"
-    pattern = rf"[{special}]|^\s|\s$|^$"
+    pattern = rf"[{special}]|^[ \t\v\f]|[ \t\v\f]$|^$"
     needs = pc.fill_null(pc.match_substring_regex(column, pattern), False)
     if not pc.any(needs).as_py():
         return column

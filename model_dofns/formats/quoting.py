@@ -131,6 +131,14 @@ def _as_split(data: bytes, line_ends: Rows, unsound: list[int], final: bool) -> 
     return Split(starts, line_ends, sound, decided)
 
 
+def _is_one_of(neighbours: npt.NDArray[np.uint8], dialect: Dialect) -> npt.NDArray[np.bool_]:
+    """Which bytes beside a quote may stand outside of its cell, or are its double."""
+    found: npt.NDArray[np.bool_] = neighbours == _LINE_END
+    found |= neighbours == ord(dialect.delimiter)
+    found |= neighbours == ord(dialect.quote)
+    return found
+
+
 class _Quoted:
     """Splits a text that has quotes.
 
@@ -146,15 +154,13 @@ class _Quoted:
         view = np.frombuffer(data, np.uint8)
         self._lines = np.append(-1, np.flatnonzero(view == _LINE_END))
         self._quotes = np.flatnonzero(view == ord(dialect.quote))
-        padded = np.concatenate([[_LINE_END], view, [_LINE_END, 0]])
-        before, after = padded[self._quotes], padded[self._quotes + 2]
-        neighbours = (ord(dialect.delimiter), _LINE_END, ord(dialect.quote))
-        opens = np.isin(before, neighbours)
-        closes = np.isin(after, neighbours)
-        if _RETURN in data:
-            next_but_one = padded[np.minimum(self._quotes + 3, len(padded) - 1)]
-            cut_off = (self._quotes + 2 == len(data)) & (not final)
-            closes |= (after == _RETURN) & ((next_but_one == _LINE_END) & ~self._at(2) | cut_off)
+        # Beyond both ends it is as if there were line ends.
+        before = view[self._quotes - 1]
+        after = view[np.minimum(self._quotes + 1, len(view) - 1)]
+        opens = _is_one_of(before, dialect) | (self._quotes == 0)
+        closes = _is_one_of(after, dialect) | (self._quotes == len(view) - 1)
+        if b"\r" in data:
+            closes |= self._before_two_byte_end(view, after)
         even = np.arange(len(self._quotes)) % 2 == 0
         # By phase: how many quotes, but for pairs, stand before the one that opens first.
         self._bad_quotes = [
@@ -164,10 +170,15 @@ class _Quoted:
         self._ends = [self._lines[quotes_before % 2 == phase] for phase in (0, _ODD)]
         self._long = [self._too_long(ends) for ends in self._ends]
 
-    def _at(self, distance: int) -> npt.NDArray[np.bool_]:
-        """Which quotes are that far from the end of the text, where there is no line end."""
-        at_end: npt.NDArray[np.bool_] = self._quotes + distance == len(self._data)
-        return at_end
+    def _before_two_byte_end(
+        self, view: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.bool_]:
+        """Which quotes stand before a line end of two bytes, or before one that may be cut off."""
+        second = self._quotes[after == _RETURN] + 2
+        is_line_end = view[np.minimum(second, len(view) - 1)] == _LINE_END
+        ends: npt.NDArray[np.bool_] = after == _RETURN
+        ends[ends] = np.where(second < len(view), is_line_end, not self._final)
+        return ends
 
     def _too_long(self, ends: Rows) -> Rows:
         """The starts of records of several lines that are too long."""

@@ -442,7 +442,7 @@ def test_interrupting_the_launcher_ends_its_workers(tmp_path: Path, score: Score
     assert_rerun_is_exact(given, out, score)
 
 
-@pytest.mark.parametrize("stream", [">/dev/full", "| head -c 0"])
+@pytest.mark.parametrize("stream", [">/dev/full", "| head -c 0", "2>&-"])
 def test_a_job_that_cannot_say_so_is_done_all_the_same(stream: str, tmp_path: Path) -> None:
     given, out = fill(tmp_path / "in", "jsonl"), tmp_path / "out"
     words = ["--model", PLAIN, "--input", str(given), "--output", str(out)]

@@ -134,8 +134,11 @@ def test_the_summary_accounts_for_every_record(given: Path, tmp_path: Path, scor
     ended = score("--model", EVERY_STAGE, "--input", given, "--output", out, "--max_errors", 1)
     assert [line.split() for line in ended.out.splitlines()] == [
         ["records", "read", "8", "3", "files"],
-        ["scored", "7", "1", "part", "files"],
+        ["scored", "7", "1", "part", "file"],
         ["rejected", "at", "predict", "1"],
+        ["ValueError", "1", "b.jsonl,", "byte", "0"],
+        ["poison"],
+        ["time", *ended.out.split("time")[1].split()[:1]],
         ["predictions", str(out)],
         ["rejects", f"{out}/_rejects"],
     ]

@@ -141,6 +141,9 @@ def test_counters_say_what_the_manifest_says(data: Path, tmp_path: Path) -> None
     assert counted.pop("records_scored") == records["scored"]
     assert counted.pop("batches_scored") > 0
     assert counted.pop("predict_milliseconds") >= 0
+    inputs = read_manifest(tmp_path / "out").inputs
+    assert counted.pop("bytes_read") == sum(file.bytes for file in inputs)
+    assert counted.pop("files_read") == len(inputs) == 4
     counted.pop("model_load_milliseconds", None)
     assert counted == {f"records_rejected_{k}": v for k, v in records["rejected"].items()}
 
