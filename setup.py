@@ -12,7 +12,10 @@ BEAM = [
 ]
 TEST = [
     *BEAM,
+    "duckdb>=1.1",  # this, pandas and polars read what a job writes
     "hypothesis>=6.100",
+    "pandas>=2.2",
+    "polars>=1.9",
     "pytest>=8",
     "pytest-xdist>=3.6",
     "scikit-learn>=1.5,<2",  # the example model, and its real data

@@ -13,6 +13,7 @@ import pyarrow.dataset
 import pytest
 from apache_beam.io.filesystems import FileSystems
 from job_runs import (
+    DATA_FORMATS,
     EVERY_STAGE,
     PLAIN,
     Score,
@@ -24,6 +25,7 @@ from job_runs import (
     records,
     scored_directly,
     snapshot,
+    write_csv,
     write_lines,
     write_rows,
 )
@@ -168,12 +170,12 @@ def test_flags_reach_the_workers(tmp_path: Path, score: Score) -> None:
 # --- inputs with nothing to score ---
 
 
-@pytest.mark.parametrize("format_name", ["jsonl", "parquet"])
+@pytest.mark.parametrize("format_name", DATA_FORMATS)
 def test_of_input_that_is_rejected_throughout_no_part_file_comes(
     format_name: str, tmp_path: Path, score: Score
 ) -> None:
     bad = [record(number, **POISON) for number in range(3)]
-    write = write_lines if format_name == "jsonl" else write_rows
+    write = {"jsonl": write_lines, "csv": write_csv, "parquet": write_rows}[format_name]
     write(tmp_path / "in" / f"a.{format_name}", bad)
     out = tmp_path / "out"
 
