@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from model_dofns.exceptions import InputError
+from model_dofns.exceptions import InputError, ScoringError
 
 _INTEGER_BITS_OF_FLOATS = {16: 11, 32: 24, 64: 53}
 
@@ -102,7 +102,15 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The columns of a schema that was unified from this batch's and others'.
 
     One that the batch does not have is a column of nulls.
+
+    Raises:
+        ScoringError: it has one that the schema does not have.
     """
+    for name in batch.schema.names:
+        if schema.get_field_index(name) < 0:
+            raise ScoringError(
+                f"a file has a column {name!r} that no file had when the job was launched"
+            )
     columns = []
     for field in schema:
         index = batch.schema.get_field_index(field.name)
