@@ -6,15 +6,33 @@ must be found all the same. For a long hunt: ``FUZZ_EXAMPLES=10000``.
 
 from __future__ import annotations
 
+import datetime
+import math
 import os
 import tempfile
+import zoneinfo
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from crossing import Crossed, cross, csv_rows, json_lines, json_value, parquet_rows, same, write
+from crossing import (
+    Crossed,
+    cross,
+    csv_rows,
+    json_lines,
+    json_value,
+    parquet_rows,
+    plain,
+    same,
+    write,
+)
+from hostile import text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_texts import objects
 
 from model_dofns import settling
 from model_dofns.exceptions import InputError
@@ -23,61 +41,7 @@ MANY = 1 << 24
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "120"))
 MODELS = ["Idle", "Defaults", "Plain", "Record", "Poison", "Forbidding", "Aliased"]
 
-# --- JSON objects --------------------------------------------------------------------------------
-
-
-def words(text: str) -> list[str]:
-    return text.split()
-
-
-NAMES = [
-    *words("x n colour name weight id a b _extra prediction prediction_label é a:b a.b { X"),
-    *words(r"\u0061 \" \\ \ud800 \u0000 _extr\u0061 a\/b"),
-    *("", " "),
-]
-LEAVES = [
-    *words("null true false 0 5 -7 5.0 1.5 -2.25e-3 13.0 -0 -0.0 1e300 1e400 -1e400 1E2 1e-400"),
-    *("9007199254740991", "9007199254740992", "9007199254740993", "9223372036854775807"),
-    *("9223372036854775808", "-9223372036854775809", "1" + "0" * 39, "1" * 5_000),
-    *words(r'"" "a" "red" "blue" "5" "5.1" "null" "NaN" "\"" "\\" "\u00e9" "é🦀" "\ud83e\udd80"'),
-    *words(r'"\ud800" "\udc00\ud800" "\u0000" "a:b" "{\"a\":1}" "2026-11-22"'),
-    *('" "', '"a,b"', r'"a\nb"', r'"a\r"', '"\u2028"', "[]", "{}", "[ ]", "{ }", "[null]", "[{}]"),
-]
-USUAL = {"x": "1.5", "n": "2", "colour": '"red"', "name": '"a"'}
-
-leaves = st.sampled_from(LEAVES)
-spaces = st.sampled_from(["", "", "", " ", "\t\r "])
-
-
-def listed(items: list[str], space: str) -> str:
-    return f"[{space}" + f"{space},".join(items) + f"{space}]"
-
-
-def an_object(members: list[tuple[str, str]], space: str) -> str:
-    texts = (f'{space}"{name}"{space}:{space}{value}{space}' for name, value in members)
-    return "{" + ",".join(texts) + "}"
-
-
-# Few names and values, or records would have nothing in common.
-inner_names = st.sampled_from(["a", "b", "c", r"\u0061", r"\ud800", ""])
-values = st.recursive(
-    leaves | st.sampled_from(["1", "1.5", '"a"', "true"]),
-    lambda inner: (
-        st.builds(listed, st.lists(inner, max_size=3), spaces)
-        | st.builds(an_object, st.lists(st.tuples(inner_names, inner), max_size=3), spaces)
-    ),
-    max_leaves=6,
-)
-
-
-@st.composite
-def objects(draw: st.DrawFn) -> str:
-    """An object, of which some are good for the models, and most for none."""
-    members = list(USUAL.items()) if draw(st.booleans()) else []
-    if not members or draw(st.booleans()):
-        members += draw(st.lists(st.tuples(st.sampled_from(NAMES), values), max_size=4))
-    return an_object(draw(st.permutations(members)), draw(spaces))
-
+# --- from JSON lines ----------------------------------------------------------------------------
 
 BAD = ["{", "[]", "5", '{"a":NaN}', '{"a":1}{"a":1}', '{"a":1,}', "{a:1}", '"{}"']
 lines = st.lists(
@@ -203,3 +167,133 @@ def hold_csv(crossed: Crossed, given_: list[dict[str, Any]]) -> None:
         absent = row.keys() - record.keys() - {"_extra"}
         assert not any(row[name] for name in absent if not name.startswith("prediction_"))
         assert said.keys() <= record.keys()
+
+
+# --- from Parquet --------------------------------------------------------------------------------
+
+DAY = datetime.date(2026, 11, 22)
+NOON = datetime.datetime(2026, 11, 22, 12, 0, 0, 1)
+ARRAYS = {
+    "float16": pa.array([0.1, None, math.nan, math.inf], pa.float16()),
+    "float32": pa.array([0.1, 5.0, -math.inf, None], pa.float32()),
+    "float64": pa.array([0.1, 5e-324, -0.0, 1e300], pa.float64()),
+    "NaN": pa.array([math.nan, math.inf, 1.5, None], pa.float64()),
+    "uint64": pa.array([0, 2**64 - 1, None, 1], pa.uint64()),
+    **{str(t): pa.array([1, -2, None, 100], t) for t in (pa.int8(), pa.int16(), pa.int64())},
+    "bool": pa.array([True, None, False, True]),
+    "null": pa.nulls(4),
+    "decimal128": pa.array([Decimal("1.50"), None, Decimal("-999.99"), Decimal(0)]),
+    "decimal256": pa.array([Decimal("1" * 60), None, Decimal(1), Decimal(2)], pa.decimal256(70, 2)),
+    "date32": pa.array([DAY, None, DAY, DAY]),
+    "date64": pa.array([DAY, None, DAY, DAY], pa.date64()),
+    "day beyond": pa.array([0, 2**31 - 1, None, 1], pa.int32()).cast(pa.date32()),
+    "time32": pa.array([1, None, 2, 3], pa.time32("ms")),
+    "time64": pa.array([1, None, 2, 3], pa.time64("ns")),
+    "timestamp": pa.array([NOON, None, NOON, NOON], pa.timestamp("us")),
+    "nanoseconds": pa.array([1, None, 2, 3], pa.timestamp("ns")),
+    "zone": pa.array([NOON, None, NOON, NOON], pa.timestamp("us", "America/Sao_Paulo")),
+    "no zone": pa.array([1, None, 2, 3], pa.timestamp("ms", "Nowhere/At_All")),
+    "time beyond": pa.array([2**62, None, 0, -(2**62)], pa.timestamp("us")),
+    "duration": pa.array([1, None, 2, 2**60], pa.duration("us")),
+    "duration ns": pa.array([1, None, 2, 3], pa.duration("ns")),
+    "string": pa.array(["", None, 'a,"b"\n', " \u2028é🦀\0"]),
+    "large_string": pa.array(["", None, "a\r", "NaN"], pa.large_string()),
+    "string_view": pa.array(["", None, "a much longer text than twelve", "b"], pa.string_view()),
+    "no UTF-8": text(b"a", b"\xff", b"", b"\xc3"),
+    "binary": pa.array([b"", None, b"\xff", b"abc"]),
+    "binary_view": pa.array([b"", None, b"\xff", b"abc"], pa.binary_view()),
+    "fixed binary": pa.array([b"ab", None, b"\xff\0", b"cd"], pa.binary(2)),
+    "dictionary": pa.array(["a", None, "", "a"]).dictionary_encode(),
+    "dictionary of ints": pa.array([1, None, 2, 1]).dictionary_encode(),
+    "list": pa.array([[1, None], None, [], [2]]),
+    "list of text": pa.array([["a", '"'], None, [], [None]], pa.large_list(pa.string())),
+    "list of NaN": pa.array([[math.nan], None, [], [1.5]]),
+    "fixed list": pa.array([[1, 2], None, [None, 3], [4, 5]], pa.list_(pa.int8(), 2)),
+    "struct": pa.array([{"a": 1, "b": None}, None, {"a": None, "b": "é"}, {"a": 2, "b": ""}]),
+    "deep": pa.array([[{"a": [{"b": DAY}]}], None, [None], [{"a": None}]]),
+    "map": pa.array([[("a", 1)], None, [], [("b", None)]], pa.map_(pa.string(), pa.int8())),
+}
+_X = [
+    (),
+    (pa.array([1.5, None, 13.0, 2.5]),),
+    (pa.array(["1.5", "x", None, "2"], pa.string_view()),),
+]
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pa.Table:
+    """Tables of four rows with any columns; some with one that models read."""
+    names = draw(st.lists(st.sampled_from(list(ARRAYS)), unique=True, max_size=6))
+    x = draw(st.sampled_from(_X))
+    table = pa.table([ARRAYS[name] for name in names] + list(x), [*names, *["x"] * len(x)])
+    if not table.num_columns:
+        return pa.table({"id": [0, 1, 2, 3]})
+    return table.select(draw(st.permutations(table.column_names)))
+
+
+def values_of(column: pa.ChunkedArray) -> list[Any]:
+    """As JSON can say them; what Python cannot hold is UNKNOWN."""
+    return [value_of(scalar) for scalar in column]
+
+
+UNKNOWN = object()
+
+
+def value_of(scalar: pa.Scalar) -> Any:
+    try:
+        return plain(scalar.as_py())
+    except (ValueError, OverflowError, UnicodeDecodeError, zoneinfo.ZoneInfoNotFoundError):
+        return UNKNOWN
+
+
+def is_said(told: Any, value: Any) -> bool:
+    """Pairs of a map are objects with ``key`` and ``value``."""
+    if isinstance(told, dict) and isinstance(value, list):
+        return same(list(told.values()), value)
+    if isinstance(told, list) and isinstance(value, list) and len(told) == len(value):
+        return all(map(is_said, told, value))
+    return same(told, value)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    table=tables(),
+    model=st.sampled_from(["Idle", "Defaults", "Poison"]),
+    block_bytes=st.sampled_from([1, MANY]),
+)
+def test_any_column_becomes_json_and_cells(table: pa.Table, model: str, block_bytes: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder, "in.parquet"), table, row_group_size=3)
+        came = pq.read_table(path, partitioning=None)
+        more = {"block_bytes": block_bytes}
+        same_format = cross(
+            [path], path.with_name("same"), f"models:{model}Model", "parquet", **more
+        )
+        lines = cross([path], path.with_name("lines"), f"models:{model}Model", "jsonl", **more)
+        cells = cross([path], path.with_name("cells"), f"models:{model}Model", "csv", **more)
+        assert same_format.verdicts() == lines.verdicts() == cells.verdicts()
+        rejected = {reject.source["row"] for reject in lines.rejects}
+        rows = [row for row in range(table.num_rows) if row not in rejected]
+        objects_, texts = json_lines(lines.path), csv_rows(cells.path)
+        assert len(objects_) == len(texts) == len(rows)
+        for name in came.column_names:
+            values = values_of(came.column(name))
+            for row, object_, cells_ in zip(rows, objects_, texts, strict=True):
+                hold_value(values[row], object_[name], cells_[name])
+        assert all(object_.keys() == {*came.column_names, "prediction"} for object_ in objects_)
+
+
+def hold_value(value: Any, told: Any, cell: str) -> None:
+    if value is UNKNOWN:
+        assert isinstance(told, str)
+        assert told
+        assert cell == told
+    elif value is None:
+        assert told is None
+        assert cell == ""
+    elif isinstance(value, str):
+        assert told == value or Decimal(told).is_nan() or float(told) == float(value)
+        assert cell == told
+    else:
+        assert is_said(told, value)
+        assert is_said(json_value(cell), value)

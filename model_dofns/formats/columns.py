@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from model_dofns.exceptions import InputError, ScoringError
+from model_dofns.formats.base import Rows
 
 _INTEGER_BITS_OF_FLOATS = {16: 11, 32: 24, 64: 53}
 
@@ -121,3 +122,12 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         else:
             columns.append(batch.column(index).cast(field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def taken(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
+    """Some rows of a batch."""
+    try:
+        return batch.take(pa.array(rows))
+    except pa.ArrowNotImplementedError:  # of a view of text, for one
+        parts = [batch.slice(row, 1) for row in rows.tolist()] or [batch.slice(0, 0)]
+        return pa.concat_batches(parts)

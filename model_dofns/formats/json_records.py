@@ -30,6 +30,7 @@ from model_dofns.formats.base import (
     Rows,
     empty_batch,
 )
+from model_dofns.formats.columns import taken
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, name_text
 from model_dofns.formats.json_columns import decoded, without_infinities
 from model_dofns.formats.json_fields import batch_of, fits, is_of_json, members, quote_pairs, row_of
@@ -312,22 +313,21 @@ class JsonLines(Records):
             return batch
         both = pa.Table.from_batches([batch, batch_of(told, schema)]).combine_chunks()
         order = np.argsort(np.concatenate([fast, rest]), kind="stable")
-        return both.to_batches()[0].take(pa.array(order))
+        return taken(both.to_batches()[0], order)
 
     def _said_whole(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
         """Those of the records that the columns say all of that is kept, and the columns."""
         own = pa.schema(
             [each for each in schema if each.name not in self._partitions and is_of_json(each.type)]
         )
-        folders = self._partitions.items()
-        partitions = {name: value for name, value in folders if name in schema.names}
+        partitions = {name: self._partitions[name] for name in self._layout.kept(self._partitions)}
         # What is looked for in vain in other columns must not be there at all.
         absent = {*partitions, *(self._layout.keep_fields or ())} - set(own.names)
         alike = self._alike()[rows]
         for name in absent:
             alike &= ~np.isin(rows, self._lines_naming(name))
-        if not all(fits(value, schema.field(name).type) for name, value in partitions.items()):
-            alike[:] = False
+        types = {field.name: field.type for field in schema}
+        alike &= all(fits(v, types.get(name, pa.null())) for name, v in partitions.items())
         found, batch = self._decoded(rows[alike], own)
         if not len(found):
             return found, empty_batch(schema)
@@ -340,9 +340,8 @@ class JsonLines(Records):
         else:  # of the others nothing is known, nor need be; these are there, and not null
             whole = ~doubtful
             for column in batch.columns:
-                whole &= column.is_valid().to_numpy(zero_copy_only=False) & ~pa.types.is_nested(
-                    column.type
-                )
+                whole &= column.is_valid().to_numpy(zero_copy_only=False)
+                whole &= not pa.types.is_nested(column.type)
         batch = batch.filter(pa.array(whole))
         columns = [
             batch.column(field.name)

@@ -31,7 +31,7 @@ from model_dofns.formats.base import (
     Rows,
     empty_batch,
 )
-from model_dofns.formats.columns import conformed
+from model_dofns.formats.columns import conformed, taken
 from model_dofns.formats.extra import (
     EXTRA,
     EXTRA_FIELD,
@@ -210,7 +210,7 @@ class ParquetRows(Records):
         rows, batch = np.arange(len(self)), pa.RecordBatch.from_arrays(columns, schema.names)
         if self._extra is not None and self._extra.null_count < len(rows):
             rows = rows[self._extra.is_null().to_numpy(zero_copy_only=False)]
-            batch = _taken(batch, rows)
+            batch = taken(batch, rows)
         return rows, batch
 
     def first(self, count: int) -> Block:
@@ -225,7 +225,7 @@ class ParquetRows(Records):
             )
             yield from (RecordError("NameClash", message) for _ in wanted)
             return
-        batch = _taken(self._batch.select(self._judged), wanted)
+        batch = taken(self._batch.select(self._judged), wanted)
         try:
             records = batch.to_pylist()
         except Exception:  # noqa: BLE001  # a value that Python cannot hold; an unknown time zone
@@ -267,7 +267,7 @@ class ParquetRows(Records):
     def fields(self, rows: Rows) -> pa.RecordBatch:
         """See :meth:`Records.fields`: the columns in their own types, or in those settled."""
         layout = self._layout
-        batch = self._batch if len(rows) == len(self) else _taken(self._batch, rows)
+        batch = self._batch if len(rows) == len(self) else taken(self._batch, rows)
         for name, value in self._partitions.items():
             column = pa.array([value] * len(rows), layout.partition_types[name])
             batch = batch.append_column(pa.field(name, column.type), column)
@@ -304,15 +304,6 @@ def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:
         return RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}")
     except Exception as error:  # noqa: BLE001  # as above
         return RecordError("InvalidValue", f"{type(error).__name__}: {error}")
-
-
-def _taken(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
-    """Some rows of a batch."""
-    try:
-        return batch.take(pa.array(rows))
-    except pa.ArrowNotImplementedError:  # of a view of text, for one
-        parts = [batch.slice(row, 1) for row in rows.tolist()] or [batch.slice(0, 0)]
-        return pa.concat_batches(parts)
 
 
 class ParquetWriter:
