@@ -64,8 +64,9 @@ def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
     needs = pc.fill_null(pc.match_substring_regex(column, pattern), False)
     if not pc.any(needs).as_py():
         return column
-    doubled = pc.replace_substring(column, quote, quote * 2)
-    return pc.if_else(needs, pc.binary_join_element_wise(quote, doubled, quote, ""), column)
+    doubled = pc.replace_substring(column, quote, quote * 2).cast(TEXT)
+    quoted = pc.binary_join_element_wise(literal(quote), doubled, literal(quote), literal(""))
+    return pc.if_else(needs, quoted, column.cast(TEXT))
 
 
 def read_as(type_: pa.DataType, column: pa.Array) -> tuple[pa.Array, Mask]:

@@ -142,7 +142,7 @@ def struct(depth: int) -> list[pa.Field]:
     return fields
 
 
-FITTED = Layout(schema=pa.schema([*struct(1), EXTRA_FIELD]), output_format="parquet")
+FITTED = Layout(schema=pa.schema([*struct(2), EXTRA_FIELD]), output_format="parquet")
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
