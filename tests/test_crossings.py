@@ -6,10 +6,15 @@ must be found all the same. For a long hunt: ``FUZZ_EXAMPLES=10000``.
 
 from __future__ import annotations
 
+import csv
 import datetime
+import io
+import json
 import math
 import os
+import re
 import tempfile
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,14 +31,16 @@ from crossing import (
     parquet_rows,
     plain,
     same,
+    whole,
     write,
 )
 from hostile import text
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from json_texts import objects
+from json_texts import objects, words
+from obvious import csv_records
 
-from model_dofns import settling
+from model_dofns import ModelSpec, Reject, Scorer, settling
 from model_dofns.exceptions import InputError
 
 MANY = 1 << 24
@@ -297,3 +304,213 @@ def hold_value(value: Any, told: Any, cell: str) -> None:
     else:
         assert is_said(told, value)
         assert is_said(json_value(cell), value)
+
+
+# --- from CSV ------------------------------------------------------------------------------------
+
+CELLS = [
+    *words(
+        "1.5 2 -7 007 1e3 1E400 0x10 1_0 red blue a NA null true True 1 é🦀 +5 .5 5. -0 nan inf"
+    ),
+    *('" "', '""', '"a,b"', '"a""b"', '"a\nb"', '"a\r\nb"', '"5"', " 5", "", "", '"{}"'),
+]
+COLUMNS = ["x", "n", "colour", "name", "weight", "id", "_extra", "a b", "é", '"q"']
+BAD_ROWS = ['"a', "1", "1,2,3,4,5,6,7,8,9,10,11,12", 'a"b,1', "\udcff"]
+
+
+@st.composite
+def csv_files(draw: st.DrawFn) -> tuple[bytes, list[str]]:
+    """A file of CSV and the names of its columns."""
+    names = draw(st.lists(st.sampled_from(COLUMNS), unique=True, min_size=1))
+    usual = {"x": "1.5", "n": "2", "colour": "red", "name": "a"}
+    rows = ['"' + '","'.join(name.replace('"', '""') for name in names) + '"']
+    for _ in range(draw(st.integers(0, 6))):
+        cells = [
+            usual.get(name, "z") if draw(st.booleans()) else draw(st.sampled_from(CELLS))
+            for name in names
+        ]
+        rows.append(draw(st.sampled_from([",".join(cells)] * 6 + BAD_ROWS)))
+    return "".join(f"{row}\n" for row in rows).encode(errors="surrogateescape"), names
+
+
+def read_as_csv(data: bytes, rejects: list[Reject]) -> list[dict[str, str]]:
+    """The records that are no rejects: the fields that are not empty."""
+    rejected = {reject.source["offset"] for reject in rejects}
+    header, *records = csv_records(data, b",", b'"')
+    names = [cell.decode() for cell in header.cells or []]
+    return [
+        {name: cell.decode() for name, cell in zip(names, one.cells, strict=True) if cell}
+        for one in records
+        if one.offset not in rejected and one.cells is not None
+    ]
+
+
+def is_read_as(told: Any, cell: str, name: str, types: Mapping[str, pa.DataType]) -> bool:
+    """Whether this is what the cell says: text, or a value of the type the model gives it."""
+    if isinstance(told, str):
+        return told == cell
+    assert name in types
+    if isinstance(told, bool):
+        return cell == str(told).lower()
+    assert not set(cell) - set("+-.0123456789eE")
+    return bool(told == float(cell)) if isinstance(told, float) else bool(told == int(cell))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    file=csv_files(),
+    model=st.sampled_from(["Idle", "Defaults", "Plain", "Cells", "Poison", "Forbidding"]),
+    block_bytes=st.sampled_from([1, MANY]),
+    preflight=st.booleans(),
+)
+def test_cells_become_json_and_columns(
+    file: tuple[bytes, list[str]], model: str, block_bytes: int, preflight: bool
+) -> None:
+    data, _ = file
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder, "in.csv"), data)
+        more = {"block_bytes": block_bytes, "preflight": preflight}
+        arguments = f"models:{model}Model"
+        same_format, lines, table = (
+            cross([path], path.with_name(out), arguments, out, **more)
+            for out in ("csv", "jsonl", "parquet")
+        )
+        assert same_format.verdicts() == lines.verdicts() == table.verdicts()
+        expected = read_as_csv(data, lines.rejects)
+        types = Scorer(ModelSpec(arguments)).layout.input_types
+        for record, came in zip(expected, json_lines(lines.path), strict=True):
+            assert came.keys() == {*record, "prediction"}
+            assert all(is_read_as(came[name], record[name], name, types) for name in record)
+        for record, came in zip(expected, parquet_rows(table.path), strict=True):
+            added = {name for name in came if name.startswith("prediction_")}
+            assert came.keys() - added == record.keys()
+            for name in record:
+                assert is_read_as(came[name], record[name], name, types)
+                assert preflight or came[name] == record[name]  # nothing is known of types then
+
+
+# --- files of several formats --------------------------------------------------------------------
+
+# Fields that JSON and CSV have as text alike; ``x`` and ``n`` are the model's.
+RECORD = st.fixed_dictionaries(
+    {"name": st.sampled_from(["a", "é", 'q"', "a,b"]), "colour": st.sampled_from(["red", "pink"])},
+    optional={
+        "x": st.sampled_from([1.5, 2.0, 13.0]),
+        "n": st.sampled_from([1, 2]),
+        "note": st.sampled_from(["u", "v\n"]),
+    },
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    records=st.fixed_dictionaries(
+        {name: st.lists(RECORD, max_size=4) for name in ("jsonl", "csv", "parquet")}
+    ),
+    model=st.sampled_from(["Plain", "Poison", "Defaults"]),
+    block_bytes=st.sampled_from([1, MANY]),
+)
+def test_files_of_several_formats_in_one_job(
+    records: dict[str, list[dict[str, Any]]], model: str, block_bytes: int
+) -> None:
+    types = {"name": pa.string(), "colour": pa.string(), "x": pa.float64(), "n": pa.int64()}
+    schema = pa.schema(types | {"note": pa.string()})
+    names = schema.names
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        text = io.StringIO(newline="")
+        rows = csv.DictWriter(text, names, lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(records["csv"])
+        paths = [
+            write(here / "a.jsonl", "".join(json.dumps(one) + "\n" for one in records["jsonl"])),
+            write(here / "b.csv", text.getvalue()),
+            write(here / "c.parquet", pa.Table.from_pylist(records["parquet"], schema)),
+        ]
+        # A null of Parquet is a null, and stays one.
+        given_ = [*records["jsonl"], *records["csv"]]
+        given_ += [dict.fromkeys(names) | one for one in records["parquet"]]
+        alone = [
+            cross([path], here / "alone", f"models:{model}Model", path.suffix[1:]) for path in paths
+        ]
+        verdicts = [verdict for one in alone for verdict in one.verdicts()]
+        for output_format in ("jsonl", "parquet", "csv"):
+            arguments = f"models:{model}Model", output_format
+            crossed = cross(paths, here / "out", *arguments, block_bytes=block_bytes)
+            assert crossed.verdicts() == verdicts
+            assert crossed.read == len(given_)
+            good = [one for one in given_ if is_good(one, model)]
+            if output_format == "jsonl":
+                came = json_lines(crossed.path)
+                assert all(one.pop("prediction") for one in came)
+            elif output_format == "parquet":
+                came = parquet_rows(crossed.path)
+            else:
+                came = [whole(cells) for cells in csv_rows(crossed.path)]
+            for record, one in zip(good, came, strict=True):
+                told = {k: v for k, v in one.items() if not k.startswith("prediction_")}
+                if output_format == "csv":
+                    told = {k: v for k, v in told.items() if v != ""}
+                    record = {k: v if v is None else str(v) for k, v in record.items()}
+                assert same(told, record)
+
+
+def is_good(record: Mapping[str, Any], model: str) -> bool:
+    """Whether the model scores a record of these: obviously."""
+    defaults = {"x": 0, "n": 0} if model == "Defaults" else {}
+    known = {"x": None, "n": None, **defaults, **record}
+    there = known["x"] is not None and known["n"] is not None
+    return there and known["colour"] == "red" and not (model == "Poison" and known["x"] == 13.0)
+
+
+def test_nulls_of_parquet_stay_nulls_beside_files_that_need_extra(tmp_path: Path) -> None:
+    """And fields that a file does not have stay absent."""
+    write(tmp_path / "a.jsonl", '{"x":1.5,"note":null,"z":[1]}\n{"z":"text"}\n')
+    write(tmp_path / "b.parquet", pa.table({"x": [None, 2.5], "note": ["a", None]}))
+    paths = sorted(tmp_path.iterdir())
+    idle = "models:IdleModel"
+    out = cross(paths, tmp_path / "out", idle, "parquet")
+    assert out.path is not None
+    back = cross([out.path], tmp_path / "back", idle, "jsonl", prediction_field="p")
+    expected = [
+        {"x": 1.5, "note": None, "z": [1]},
+        {"z": "text"},
+        {"x": None, "note": "a"},
+        {"x": 2.5, "note": None},
+    ]
+    for record, came in zip(expected, json_lines(back.path), strict=True):
+        del came["p"], came["prediction_seen"]
+        assert same(came, record)
+
+
+# --- several Parquet files -----------------------------------------------------------------------
+
+UNIFIABLE = [*ARRAYS, *(name for name in ARRAYS if "int" in name or "float" in name)]
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(one=st.sampled_from(UNIFIABLE), other=st.sampled_from(UNIFIABLE))
+def test_two_files_become_one_with_the_same_values_or_are_refused(one: str, other: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        paths = [
+            write(here / "a.parquet", pa.table({"v": ARRAYS[one], "a": [1] * 4})),
+            write(here / "b.parquet", pa.table({"v": ARRAYS[other]})),
+        ]
+        try:
+            out = cross(paths, here / "out", "models:IdleModel", "parquet")
+        except InputError as error:
+            if one == other or not all(str(path) in str(error) for path in paths):
+                raise
+            return
+        came = pq.read_table(out.path, partitioning=None)
+        assert came.column("a").to_pylist() == [1] * 4 + [None] * 4
+        values = values_of(came.column("v"))
+        own = [value for path in paths for value in values_of(pq.read_table(path).column("v"))]
+        for value, expected in zip(values, own, strict=True):
+            numbers = (Decimal(each) for each in (value, expected) if is_number(each))
+            assert value is expected or same(value, expected) or len({*numbers}) == 1
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) or bool(re.fullmatch(r"-?[0-9.]+", str(value)))

@@ -65,6 +65,8 @@ def promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     schemas = [pa.schema([("column", type_)]) for type_ in (one, other)]
     try:
         both = pa.unify_schemas(schemas, promote_options="permissive").field("column").type
+        for type_ in (one, other):  # not every promotion of Arrow's is one that it can do
+            pa.nulls(1, type_).cast(both)
     except pa.ArrowException:
         return None
     return both if _keeps_values(one, both) and _keeps_values(other, both) else None
