@@ -90,11 +90,16 @@ def settle(
         output_format=layout.output_format or next(iter(by_format)),
         partition_types=partition_types((file.path for file in files), layout.input_types),
     )
-    schema = _schema(files, csv, look, layout)
-    _refuse_names(schema.names, layout, all_names_known="jsonl" not in by_format)
+    schemas = _schemas(files, csv, look, layout)
+    all_names_known = not any(
+        file.format == "jsonl" or (file.format == "parquet" and has_extra(schemas[file.path]))
+        for file in files
+        if file.path in schemas
+    )
+    _refuse_names(schemas, layout, all_names_known=all_names_known)
     # Rows of CSV alone that become CSV again stay as they are.
     if layout.output_format in _COLUMNAR and {*by_format, layout.output_format} != {csv.name}:
-        layout = replace(layout, schema=_kept(schema, layout))
+        layout = replace(layout, schema=_kept(schemas, layout))
     parquet = ParquetFormat(_read_columns(layout))
     return Settled(files, FORMATS | {csv.name: csv, parquet.name: parquet}, layout)
 
@@ -191,8 +196,10 @@ class _Look:
         return pa.schema([])
 
 
-def _schema(files: Sequence[InputFile], csv: CsvFormat, look: _Look, layout: Layout) -> pa.Schema:
-    """The columns of all files as one; ``_extra`` the last where one needs it.
+def _schemas(
+    files: Sequence[InputFile], csv: CsvFormat, look: _Look, layout: Layout
+) -> dict[str, pa.Schema]:
+    """The columns of each file, by its path; ``_extra`` is one where fields may have no column.
 
     Where the output has no columns, those of the first Parquet file stand for those of the others.
     """
@@ -201,45 +208,58 @@ def _schema(files: Sequence[InputFile], csv: CsvFormat, look: _Look, layout: Lay
     schemas = look.parquet_schemas(parquet_files if columnar else parquet_files[:1])
     json_files = [file for file in files if file.format == "jsonl"]
     of_json = look.json_schema(json_files, layout) if json_files and columnar else pa.schema([])
-    of_csv = pa.schema(
-        [(name, layout.input_types.get(name, pa.string())) for name in csv.columns or ()]
-    )
-
-    def schema_of(file: InputFile) -> pa.Schema | None:
+    names = [name for name in csv.columns or () if name != EXTRA]
+    of_csv = pa.schema([(name, layout.input_types.get(name, pa.string())) for name in names])
+    found = {}
+    for file in files:
         if file.format == ParquetFormat.name:
             schema = schemas.get(file.path)
         else:
             schema = (of_csv if file.format == csv.name else of_json).append(EXTRA_FIELD)
-        if schema is None:
-            return None
-        for name in own_partitions(file.path, layout.partition_types, schema.names):
-            schema = schema.append(pa.field(name, layout.partition_types[name]))
-        return schema
-
-    found = ((file.path, schema_of(file)) for file in files)
-    schema = unified((path, schema) for path, schema in found if schema is not None)
-    if has_extra(schema):
-        others = [field for field in schema if field.name != EXTRA]
-        schema = pa.schema([*others, EXTRA_FIELD], schema.metadata)
-    return schema
+        if schema is not None:
+            for name in own_partitions(file.path, layout.partition_types, schema.names):
+                schema = schema.append(pa.field(name, layout.partition_types[name]))
+            found[file.path] = schema
+    return found
 
 
-def _kept(schema: pa.Schema, layout: Layout) -> pa.Schema:
-    """The columns that come out."""
-    if layout.keep_fields is None:
-        return schema
-    names = layout.kept(schema.names)
-    if names and has_extra(schema) and EXTRA not in names:
-        names.append(EXTRA)
-    return pa.schema([schema.field(name) for name in names], schema.metadata)
+def _kept(schemas: Mapping[str, pa.Schema], layout: Layout) -> pa.Schema:
+    """The columns that come out: those of all files as one, ``_extra`` the last of them.
+
+    Raises:
+        InputError: there is no such schema.
+    """
+    kept = {
+        path: pa.schema([field for field in schema if layout.keeps(field.name)], schema.metadata)
+        for path, schema in schemas.items()
+    }
+    needs_extra = any(map(has_extra, schemas.values())) and layout.keep_fields != ()
+    for path, schema in kept.items():
+        for name in schema.names:
+            if schema.get_field_index(name) < 0:
+                raise InputError(f"the file {path} has the column {name!r} twice")
+        if needs_extra and EXTRA in schema.names and not has_extra(schema):
+            raise InputError(
+                f"the file {path} has a column {EXTRA!r} of its own, which is where fields of"
+                " other files go that have no column: rename it, leave it out with --keep_fields,"
+                " or score the file in a job of its own"
+            )
+    schema = unified(kept.items())
+    fields = [schema.field(name) for name in layout.kept(schema.names)]
+    if needs_extra:
+        fields = [*(field for field in fields if field.name != EXTRA), EXTRA_FIELD]
+    return pa.schema(fields, schema.metadata)
 
 
-def _refuse_names(names: Sequence[str], layout: Layout, *, all_names_known: bool) -> None:
+def _refuse_names(
+    schemas: Mapping[str, pa.Schema], layout: Layout, *, all_names_known: bool
+) -> None:
     """Refuse a field to keep that no file has, and one that is named as the prediction will be.
 
     Raises:
         InputError: there is one.
     """
+    names = list(dict.fromkeys(name for schema in schemas.values() for name in schema.names))
     if all_names_known:
         for name in layout.keep_fields or ():
             if name not in names:
@@ -247,7 +267,7 @@ def _refuse_names(names: Sequence[str], layout: Layout, *, all_names_known: bool
                 hint = f"did you mean {nearest[0]!r}?" if nearest else f"they have {_some(names)}"
                 raise InputError(f"--keep_fields: no file has a column {name!r}; {hint}")
     assert layout.output_format is not None
-    clashes = layout.added_names(layout.output_format) & set(layout.kept(names))
+    clashes = layout.added_names(layout.output_format) & set(names)
     if clashes:
         raise InputError(
             f"the input has columns named {', '.join(sorted(clashes))} already: name the"

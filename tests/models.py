@@ -437,3 +437,21 @@ class EchoModel(EchoRecordModel):
     def predict_batch(self, batch: pa.RecordBatch) -> Any:
         shown = [self.show(value) for value in batch.column("value").to_pylist()]
         return pa.RecordBatch.from_pydict({"shown": pa.array(shown, pa.string())})
+
+
+class NoInput(BaseModel):
+    pass
+
+
+class Seen(BaseModel):
+    seen: bool
+
+
+class IdleModel(RecordModel):
+    """Reads nothing of a record, so that each that can be decoded is scored."""
+
+    input_schema = NoInput
+    output_schema = Seen
+
+    def predict(self, record: Any) -> Any:
+        return Seen(seen=True)

@@ -93,7 +93,7 @@ class Layout:
         output_format: the format of the predictions; None for the record's own.
         keep_fields: the fields of a record that come out with its prediction; None for all.
         schema: the columns of the fields that are kept, where the output has columns that had to
-            be settled; see :mod:`model_dofns.formats.output_schema`.
+            be settled; see :mod:`model_dofns.settling`.
         partition_types: the fields that the folders of the input name, ``year=2026/``, and the
             column type of each.
         with_version: the model's name and version go with each prediction.
@@ -121,7 +121,8 @@ class Layout:
     def added_names(self, format_name: str) -> set[str]:
         """What no field of a record may be named that comes out in its own format, or another."""
         columnar = (self.output_format or format_name) != "jsonl"
-        return set(self.prediction_columns()) if columnar else {self.prediction_field}
+        added = self.prediction_columns() if columnar else [self.prediction_field]
+        return set(filter(self.keeps, added))
 
     def keeps(self, name: str) -> bool:
         """Whether a field comes out again."""

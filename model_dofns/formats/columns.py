@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from model_dofns.exceptions import InputError
+from model_dofns.exceptions import InputError, ScoringError
+from model_dofns.formats.base import Rows
 
 _INTEGER_BITS_OF_FLOATS = {16: 11, 32: 24, 64: 53}
 
@@ -64,6 +65,8 @@ def promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     schemas = [pa.schema([("column", type_)]) for type_ in (one, other)]
     try:
         both = pa.unify_schemas(schemas, promote_options="permissive").field("column").type
+        for type_ in (one, other):  # not every promotion of Arrow's is one that it can do
+            pa.nulls(1, type_).cast(both)
     except pa.ArrowException:
         return None
     return both if _keeps_values(one, both) and _keeps_values(other, both) else None
@@ -102,7 +105,15 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The columns of a schema that was unified from this batch's and others'.
 
     One that the batch does not have is a column of nulls.
+
+    Raises:
+        ScoringError: it has one that the schema does not have.
     """
+    for name in batch.schema.names:
+        if schema.get_field_index(name) < 0:
+            raise ScoringError(
+                f"a file has a column {name!r} that no file had when the job was launched"
+            )
     columns = []
     for field in schema:
         index = batch.schema.get_field_index(field.name)
@@ -113,3 +124,12 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         else:
             columns.append(batch.column(index).cast(field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def taken(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
+    """Some rows of a batch."""
+    try:
+        return batch.take(pa.array(rows))
+    except pa.ArrowNotImplementedError:  # of a view of text, for one
+        parts = [batch.slice(row, 1) for row in rows.tolist()] or [batch.slice(0, 0)]
+        return pa.concat_batches(parts)

@@ -31,6 +31,7 @@ from model_dofns.formats.compression import SUFFIXES, codec_of
 from model_dofns.formats.csv_blocks import read_row_blocks
 from model_dofns.formats.csv_records import CsvRecords, CsvRows
 from model_dofns.formats.csv_text import cells, header_line, joined
+from model_dofns.formats.extra import has_extra
 from model_dofns.formats.lines import LinesWriter
 from model_dofns.formats.quoting import Dialect
 
@@ -128,7 +129,9 @@ class CsvFormat(Format):
     def encode(
         self, fields: pa.RecordBatch, predictions: pa.RecordBatch, layout: Layout
     ) -> CsvRows:
-        texts = [cells(column, self.dialect) for column in (*fields.columns, *predictions.columns)]
+        absent = has_extra(fields.schema)
+        texts = [cells(each, self.dialect, nulls_are_absent=absent) for each in fields.columns]
+        texts += [cells(each, self.dialect) for each in predictions.columns]
         names = [*fields.schema.names, *layout.prediction_columns()]
         header = header_line(names, self.dialect) if self.header else b""
         return CsvRows(header, joined(texts, self.dialect, predictions.num_rows))

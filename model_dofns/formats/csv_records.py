@@ -31,7 +31,7 @@ from model_dofns.formats.base import (
 )
 from model_dofns.formats.columns import conformed
 from model_dofns.formats.csv_text import cells, header_line, joined, read_as
-from model_dofns.formats.extra import EXTRA_FIELD, object_text
+from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, object_text
 from model_dofns.formats.lines import BOM
 from model_dofns.formats.partitions import own_partitions, partition_columns
 from model_dofns.formats.quoting import Dialect
@@ -226,7 +226,10 @@ class CsvRecords(Records):
     def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
         """Each record's own bytes, and behind them its folders' fields and the prediction."""
         layout = self._layout
-        added = partition_columns(self._partitions, layout.partition_types, len(rows))
+        # Of files in other folders as well, or their headers would not be the same.
+        names_added = [name for name in layout.partition_types if name not in self._names]
+        values = {name: self._partitions.get(name) for name in names_added}
+        added = partition_columns(values, layout.partition_types, len(rows))
         if layout.keep_fields is None:
             names, texts = list(self._names), [self._rows(rows)]
         else:
@@ -267,10 +270,15 @@ class CsvRecords(Records):
         """See :meth:`Records.fields`: typed where the input class names the field, else text."""
         layout = self._layout
         batch = self._texts(rows)
+        names = [name for name in batch.schema.names if name != EXTRA]
         columns = []
         unfit: list[tuple[str, int, pa.Scalar]] = []
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            typed, fit = read_as(layout.input_types.get(name, pa.string()), column)
+        if len(names) < batch.num_columns:  # a column of that name is not this one: all of it is
+            column = batch.column(EXTRA)  # said as what fits no column
+            unfit += [(EXTRA, row, text) for row, text in enumerate(column) if text.is_valid]
+        for name in names:
+            column = batch.column(name)
+            typed, fit = read_as(self._type_of(name), column)
             unfit += [(name, row, column[row]) for row in np.flatnonzero(~fit).tolist()]
             columns.append(typed)
         said: list[list[tuple[str, str]]] = [[] for _ in range(len(rows) if unfit else 0)]
@@ -279,10 +287,20 @@ class CsvRecords(Records):
         extra = pa.array(map(object_text, said) if unfit else [None] * len(rows), pa.string())
         added = partition_columns(self._partitions, layout.partition_types, len(rows))
         added = added.select(layout.kept(added.schema.names))
-        fields = [pa.field(n, c.type) for n, c in zip(batch.schema.names, columns, strict=True)]
+        fields = [pa.field(n, c.type) for n, c in zip(names, columns, strict=True)]
         schema = pa.schema([*fields, *added.schema, EXTRA_FIELD])
         batch = pa.RecordBatch.from_arrays([*columns, *added.columns, extra], schema=schema)
+        if layout.keep_fields == ():
+            batch = batch.select([])
         return batch if layout.schema is None else conformed(batch, layout.schema)
+
+    def _type_of(self, name: str) -> pa.DataType:
+        """The type of a column in another format: text if that was settled without the model."""
+        settled = self._layout.schema
+        index = -1 if settled is None else settled.get_field_index(name)
+        if settled is not None and index >= 0 and pa.types.is_string(settled.field(index).type):
+            return pa.string()
+        return self._layout.input_types.get(name, pa.string())
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -16,11 +16,14 @@ _FLOAT = frozenset(b"0123456789.eE+-")
 _INT = frozenset(b"0123456789-")
 
 
-def cells(column: pa.Array, dialect: Dialect) -> pa.Array:
+def cells(column: pa.Array, dialect: Dialect, *, nulls_are_absent: bool = False) -> pa.Array:
     """A cell a row; a null is an empty one, and empty text a pair of quotes.
 
     Numbers are written as in JSON, and so is what is neither a number nor text; text is quoted
     only where it must be, or begins or ends with white space, which some readers drop.
+
+    Args:
+        nulls_are_absent: a null in a struct is no member of its object.
     """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -31,7 +34,7 @@ def cells(column: pa.Array, dialect: Dialect) -> pa.Array:
     elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
         text = column.cast(pa.string())
     else:
-        text = _quoted(json_texts(column, bare=True), dialect)
+        text = _quoted(json_texts(column, bare=True, nulls_are_absent=nulls_are_absent), dialect)
     return pc.fill_null(text.cast(TEXT), b"")
 
 
@@ -44,6 +47,9 @@ def header_line(names: list[str], dialect: Dialect) -> bytes:
 def joined(texts: list[pa.Array], dialect: Dialect, size: int) -> pa.Buffer:
     """Columns of cells, or of more than one cell, as ``size`` rows."""
     pieces = texts[:1] or [pa.array([b""] * size, TEXT)]
+    if len(texts) == 1:  # a row with nothing in it would be none
+        nothing = pc.equal(texts[0], b"")
+        pieces = [pc.if_else(nothing, literal(dialect.quote * 2), texts[0].cast(TEXT))]
     for text in texts[1:]:
         pieces += [literal(dialect.delimiter), text]
     rows = pc.binary_join_element_wise(*pieces, literal("\n"), literal(""))
@@ -58,8 +64,9 @@ def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
     needs = pc.fill_null(pc.match_substring_regex(column, pattern), False)
     if not pc.any(needs).as_py():
         return column
-    doubled = pc.replace_substring(column, quote, quote * 2)
-    return pc.if_else(needs, pc.binary_join_element_wise(quote, doubled, quote, ""), column)
+    doubled = pc.replace_substring(column, quote, quote * 2).cast(TEXT)
+    quoted = pc.binary_join_element_wise(literal(quote), doubled, literal(quote), literal(""))
+    return pc.if_else(needs, quoted, column.cast(TEXT))
 
 
 def read_as(type_: pa.DataType, column: pa.Array) -> tuple[pa.Array, Mask]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from model_dofns.exceptions import RecordError
 from model_dofns.formats.json_values import json_value
@@ -41,10 +42,38 @@ def without_extra(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array | Non
     return batch.select(names), batch.column(EXTRA)
 
 
+def nulls_said(batch: pa.RecordBatch) -> pa.Array:
+    """What the column says of rows whose nulls are nulls, and no absent fields."""
+    pieces = [
+        pc.if_else(column.is_null(), f"{name_text(name)}:null,", "")
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        if column.null_count
+    ]
+    if not pieces:
+        return pa.nulls(batch.num_rows, pa.string())
+    members = pc.binary_join_element_wise(*pieces, "")
+    text = pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(members, 0, -1), "}", "")
+    return pc.if_else(pc.equal(members, ""), pa.scalar(None, pa.string()), text)
+
+
 def object_text(members: Iterable[tuple[str, str]]) -> str | None:
     """Members, given by name and JSON text, as the text of an object; None where there are none."""
-    text = ",".join(f"{json.dumps(name, ensure_ascii=False)}:{value}" for name, value in members)
+    text = ",".join(f"{name_text(name)}:{value}" for name, value in members)
     return f"{{{text}}}" if text else None
+
+
+def name_text(name: str) -> str:
+    """A member's name as JSON: as it is, but for what must be escaped."""
+    return json.dumps(name, ensure_ascii=not is_utf8(name))
+
+
+def is_utf8(text: str) -> bool:
+    """Whether there is UTF-8 for a text: for a lone surrogate there is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def said_by(text: str | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model_dofns.formats.base import Mask
-from model_dofns.formats.extra import EXTRA_FIELD, object_text
+from model_dofns.formats.extra import EXTRA_FIELD, is_utf8, object_text
 
 _EXACT_FLOATS = 2.0**53  # below it, no two integers are the same float
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -93,14 +93,23 @@ def fits(value: Any, type_: pa.DataType) -> bool:
     return False
 
 
+def is_of_json(type_: pa.DataType) -> bool:
+    """Whether pyarrow.json reads values of this type, and :func:`fits` takes just these."""
+    if pa.types.is_struct(type_):
+        return all(is_of_json(field.type) for field in type_)
+    if pa.types.is_list(type_):
+        return is_of_json(type_.value_type)
+    return bool(
+        type_ == pa.float64()
+        or pa.types.is_boolean(type_)
+        or pa.types.is_integer(type_)
+        or pa.types.is_string(type_)
+    )
+
+
 def _is_text(value: str, type_: pa.DataType) -> bool:
-    if not (pa.types.is_string(type_) or pa.types.is_large_string(type_)):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return False
-    return True
+    is_text = pa.types.is_string(type_) or pa.types.is_large_string(type_)
+    return bool(is_text) and is_utf8(value)
 
 
 def _range_of(type_: pa.DataType) -> range:
@@ -143,7 +152,7 @@ def _told(array: pa.Array) -> tuple[npt.NDArray[np.int64], Mask]:
     type_ = array.type
     if pa.types.is_string(type_):
         pairs += valid
-    elif pa.types.is_floating(type_):
+    elif type_ == pa.float64():
         exact = pc.less(pc.abs(array), _EXACT_FLOATS)
         doubtful |= ~pc.fill_null(exact, True).to_numpy(zero_copy_only=False)
     elif pa.types.is_struct(type_):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import codecs
-import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,11 +30,12 @@ from model_dofns.formats.base import (
     Rows,
     empty_batch,
 )
-from model_dofns.formats.extra import EXTRA, EXTRA_FIELD
+from model_dofns.formats.columns import taken
+from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, name_text
 from model_dofns.formats.json_columns import decoded, without_infinities
-from model_dofns.formats.json_fields import batch_of, fits, members, quote_pairs, row_of
+from model_dofns.formats.json_fields import batch_of, fits, is_of_json, members, quote_pairs, row_of
 from model_dofns.formats.json_text import TEXT, literal, objects
-from model_dofns.formats.json_values import MAX_NESTING, has_infinity, json_value
+from model_dofns.formats.json_values import MAX_NESTING, has_infinity, json_value, name_patterns
 from model_dofns.formats.lines import BLANK
 from model_dofns.formats.partitions import own_partitions
 
@@ -144,7 +144,7 @@ class JsonLines(Records):
 
     def _lines_naming(self, name: str) -> Rows:
         """The lines that may have a member of that name; all others have none."""
-        return self._lines_with(_name_patterns(name))
+        return self._lines_with(name_patterns(name))
 
     def _lines_with(self, patterns: Iterable[tuple[bytes, bytes]]) -> Rows:
         """The lines that a pattern is found in, each given with what it cannot be found without."""
@@ -190,8 +190,8 @@ class JsonLines(Records):
 
     def _refused_names(self) -> list[str]:
         """What a record may not be named that is written as JSON again."""
-        added = self._layout.output_format in (None, "jsonl")
-        return [self._layout.prediction_field] if added else []
+        layout, name = self._layout, self._layout.prediction_field
+        return [name] if layout.output_format in (None, "jsonl") and layout.keeps(name) else []
 
     def _rows_at(self, positions: Iterable[int]) -> Rows:
         """The records that have these bytes of the block."""
@@ -253,7 +253,7 @@ class JsonLines(Records):
         pieces = self._whole(rows) if kept is None else self._kept(rows, kept)
         for name in self._layout.kept(self._partitions):
             value = json.dumps(self._partitions[name], ensure_ascii=False)
-            member = f"{json.dumps(name, ensure_ascii=False)}:{value},"
+            member = f"{name_text(name)}:{value},"
             own = np.isin(rows, self._lines_naming(name))
             own[own] = [name in self._parse_own(row) for row in rows[own].tolist()]
             pieces.append(
@@ -284,11 +284,7 @@ class JsonLines(Records):
         texts = []
         for row in rows.tolist():
             found = members(self._text(row))
-            inner = (
-                f"{json.dumps(name, ensure_ascii=False)}:{found[name]},"
-                for name in names
-                if name in found
-            )
+            inner = (f"{name_text(name)}:{found[name]}," for name in names if name in found)
             texts.append(f"{{{''.join(inner)}".encode())
         return [pa.array(texts, TEXT)]
 
@@ -317,14 +313,21 @@ class JsonLines(Records):
             return batch
         both = pa.Table.from_batches([batch, batch_of(told, schema)]).combine_chunks()
         order = np.argsort(np.concatenate([fast, rest]), kind="stable")
-        return both.to_batches()[0].take(pa.array(order))
+        return taken(both.to_batches()[0], order)
 
     def _said_whole(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
         """Those of the records that the columns say all of that is kept, and the columns."""
+        own = pa.schema(
+            [each for each in schema if each.name not in self._partitions and is_of_json(each.type)]
+        )
+        partitions = {name: self._partitions[name] for name in self._layout.kept(self._partitions)}
+        # What is looked for in vain in other columns must not be there at all.
+        absent = {*partitions, *(self._layout.keep_fields or ())} - set(own.names)
         alike = self._alike()[rows]
-        for name in self._partitions:
+        for name in absent:
             alike &= ~np.isin(rows, self._lines_naming(name))
-        own = pa.schema([field for field in schema if field.name not in self._partitions])
+        types = {field.name: field.type for field in schema}
+        alike &= all(fits(v, types.get(name, pa.null())) for name, v in partitions.items())
         found, batch = self._decoded(rows[alike], own)
         if not len(found):
             return found, empty_batch(schema)
@@ -337,14 +340,13 @@ class JsonLines(Records):
         else:  # of the others nothing is known, nor need be; these are there, and not null
             whole = ~doubtful
             for column in batch.columns:
-                whole &= column.is_valid().to_numpy(zero_copy_only=False) & ~pa.types.is_nested(
-                    column.type
-                )
+                whole &= column.is_valid().to_numpy(zero_copy_only=False)
+                whole &= not pa.types.is_nested(column.type)
         batch = batch.filter(pa.array(whole))
         columns = [
-            pa.array([self._partitions[field.name]] * batch.num_rows, field.type)
-            if field.name in self._partitions
-            else batch.column(field.name)
+            batch.column(field.name)
+            if field.name in own.names
+            else pa.array([partitions.get(field.name)] * batch.num_rows, field.type)
             for field in schema
         ]
         return found[whole], pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -381,14 +383,6 @@ class JsonLines(Records):
             ends[row] -= len(line) - len(line.rstrip(BLANK))
             starts[row] += len(line) - len(line.lstrip(BLANK)) if line.strip(BLANK) else 0
         return starts, ends
-
-
-@functools.cache
-def _name_patterns(name: str) -> tuple[tuple[bytes, bytes], ...]:
-    """A name in quotes as it may stand in JSON: plainly, or with characters escaped."""
-    plain = f'"{name}"'.encode()
-    letters = "".join(f"(?:{letter}|\\\\u(?i:{ord(letter):04x}))" for letter in name)
-    return (plain, re.escape(plain)), (b"\\u00", f'"{letters}"'.encode())
 
 
 def _is_utf8(data: bytes) -> bool:

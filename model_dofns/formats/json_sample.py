@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from model_dofns.formats.extra import EXTRA, is_utf8
+
 # What the sample shows with values of several kinds has no column.
 _MIXED = pa.dense_union([pa.field("mixed", pa.null())])
 
@@ -25,7 +27,8 @@ def sampled_schema(
     seen: dict[str, pa.DataType] = {}
     for record in records:
         for name, value in record.items():
-            seen[name] = _merged(seen.get(name, pa.null()), type_of(value))
+            if name != EXTRA and is_utf8(name):  # a column has one name, and it is UTF-8
+                seen[name] = _merged(seen.get(name, pa.null()), type_of(value))
     fields = []
     for name, type_ in seen.items():
         wanted = input_types.get(name)
@@ -56,7 +59,7 @@ def type_of(value: Any) -> pa.DataType:
     if isinstance(value, str):
         return pa.string()
     if isinstance(value, dict):
-        return pa.struct([(name, type_of(item)) for name, item in value.items()])
+        return pa.struct([(name, type_of(item)) for name, item in value.items() if is_utf8(name)])
     items = pa.null()
     for item in value:
         items = _merged(items, type_of(item))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import math
 from typing import Any
@@ -58,14 +59,16 @@ def member_pieces(
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         key = literal(f"{json.dumps(name, ensure_ascii=False)}:")
         if nulls_are_absent and column.null_count:
-            member = pc.binary_join_element_wise(key, values(column), literal(","), literal(""))
+            text = values(column, nulls_are_absent=True)
+            member = pc.binary_join_element_wise(key, text, literal(","), literal(""))
             pieces.append(pc.if_else(column.is_valid(), member, literal("")))
         else:
-            pieces += [key, values(column), literal(",")]
+            text = values(column, nulls_are_absent=nulls_are_absent)
+            pieces += [key, text, literal(",")]
     return pieces
 
 
-def values(column: pa.Array) -> pa.Array:
+def values(column: pa.Array, *, nulls_are_absent: bool = False) -> pa.Array:
     """The JSON text of each value.
 
     Floats are written as the shortest text that reads back as the same float, with a point or an
@@ -79,17 +82,18 @@ def values(column: pa.Array) -> pa.Array:
     elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
         text = column.cast(pa.string())
     else:
-        text = json_texts(column)
+        text = json_texts(column, nulls_are_absent=nulls_are_absent)
     return pc.fill_null(text.cast(TEXT), b"null")
 
 
-def json_texts(column: pa.Array, *, bare: bool = False) -> pa.Array:
+def json_texts(column: pa.Array, *, bare: bool = False, nulls_are_absent: bool = False) -> pa.Array:
     """The JSON text of each value, one by one, for types that have no quicker way; null for null.
 
     Args:
         bare: a value that JSON says as text is given as that text, without quotes.
+        nulls_are_absent: a null in a struct is no member of its object.
     """
-    forms = map(json_form, column)
+    forms = (json_form(scalar, nulls_are_absent=nulls_are_absent) for scalar in column)
     return pa.array(
         [
             None if form is None else form if bare and isinstance(form, str) else _dumped(form)
@@ -99,16 +103,18 @@ def json_texts(column: pa.Array, *, bare: bool = False) -> pa.Array:
     )
 
 
-def json_form(scalar: pa.Scalar) -> Any:
+def json_form(scalar: pa.Scalar, *, nulls_are_absent: bool = False) -> Any:
     """A value as JSON can say it: bytes in base64, and what JSON has no word for as text."""
     if not scalar.is_valid:
         return None
+    form = functools.partial(json_form, nulls_are_absent=nulls_are_absent)
     if pa.types.is_dictionary(scalar.type):
-        return json_form(scalar.value)
+        return form(scalar.value)
     if pa.types.is_struct(scalar.type):
-        return {name: json_form(scalar[i]) for i, name in enumerate(scalar.type.names)}
+        items = ((name, scalar[i]) for i, name in enumerate(scalar.type.names))
+        return {name: form(item) for name, item in items if item.is_valid or not nulls_are_absent}
     if pa.types.is_nested(scalar.type):
-        return [json_form(item) for item in scalar.values]
+        return [form(item) for item in scalar.values]
     try:
         value = scalar.as_py()
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -70,3 +71,20 @@ def has_infinity(value: Any) -> bool:
     if isinstance(value, (dict, list)):
         return any(map(has_infinity, value.values() if isinstance(value, dict) else value))
     return False
+
+
+@functools.cache
+def name_patterns(name: str) -> tuple[tuple[bytes, bytes], ...]:
+    """A name in quotes as it may stand in JSON: plainly, or with characters escaped."""
+    plain = json.dumps(name, ensure_ascii=False).encode(errors="surrogatepass")
+    escape = rb"\u00" if name.isascii() and name.isidentifier() else b"\\"
+    return (plain, re.escape(plain)), (escape, b'"%b"' % b"".join(map(_letter_pattern, name)))
+
+
+def _letter_pattern(letter: str) -> bytes:
+    """A character as it may stand in a text of JSON."""
+    plain = json.dumps(letter, ensure_ascii=False)[1:-1].encode(errors="surrogatepass")
+    units = letter.encode("utf-16-be", errors="surrogatepass")
+    escaped = "".join(rf"\\u(?i:{units[i : i + 2].hex()})" for i in range(0, len(units), 2))
+    either = rb"(?:%b|%b" % (re.escape(plain), escaped.encode())
+    return either + (rb"|\\/)" if letter == "/" else b")")

@@ -24,7 +24,7 @@ from model_dofns.formats.base import (
 from model_dofns.formats.compression import SUFFIXES
 from model_dofns.formats.extra import without_extra
 from model_dofns.formats.json_records import JsonLines
-from model_dofns.formats.json_text import literal, member_pieces, objects
+from model_dofns.formats.json_text import TEXT, literal, member_pieces, objects
 from model_dofns.formats.lines import LinesWriter, read_line_blocks
 
 
@@ -55,8 +55,9 @@ class JsonLinesFormat(Format):
         columns, extra = without_extra(fields)
         pieces = [literal("{"), *member_pieces(columns, nulls_are_absent=extra is not None)]
         if extra is not None and extra.null_count < len(extra):
-            inner = pc.utf8_slice_codeunits(extra, 1, -1)
-            pieces.append(pc.binary_join_element_wise(inner, ",", "", null_handling="replace"))
+            inner = pc.utf8_slice_codeunits(extra, 1, -1).cast(TEXT)
+            more = pc.binary_join_element_wise(inner, literal(","), literal(""))
+            pieces.append(pc.fill_null(more, b""))
         return objects(pieces, predictions, layout.prediction_field)
 
     def writer(self, file: BinaryIO, compression: str | None = None) -> LinesWriter:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model_dofns.exceptions import RecordError, UnreadableFileError
@@ -30,11 +31,12 @@ from model_dofns.formats.base import (
     Rows,
     empty_batch,
 )
-from model_dofns.formats.columns import conformed
+from model_dofns.formats.columns import conformed, taken
 from model_dofns.formats.extra import (
     EXTRA,
     EXTRA_FIELD,
     has_extra,
+    nulls_said,
     object_text,
     said_by,
     without_extra,
@@ -42,6 +44,7 @@ from model_dofns.formats.extra import (
 )
 from model_dofns.formats.json_fields import members
 from model_dofns.formats.json_text import json_form
+from model_dofns.formats.json_values import has_infinity
 from model_dofns.formats.partitions import own_partitions
 
 # Rows are gathered up to this much before they are written as a row group.
@@ -195,7 +198,8 @@ class ParquetRows(Records):
         self._judged = [
             index
             for index, name in enumerate(names)
-            if layout.whole_record or name in layout.input_names
+            if (layout.whole_record and (name != EXTRA or self._extra is None))
+            or name in layout.input_names
         ]
 
     def __len__(self) -> int:
@@ -215,7 +219,7 @@ class ParquetRows(Records):
         rows, batch = np.arange(len(self)), pa.RecordBatch.from_arrays(columns, schema.names)
         if self._extra is not None and self._extra.null_count < len(rows):
             rows = rows[self._extra.is_null().to_numpy(zero_copy_only=False)]
-            batch = batch.take(pa.array(rows))
+            batch = taken(batch, rows)
         return rows, batch
 
     def first(self, count: int) -> Block:
@@ -230,7 +234,7 @@ class ParquetRows(Records):
             )
             yield from (RecordError("NameClash", message) for _ in wanted)
             return
-        batch = _taken(self._batch.select(self._judged), wanted)
+        batch = taken(self._batch.select(self._judged), wanted)
         try:
             records = batch.to_pylist()
         except Exception:  # noqa: BLE001  # a value that Python cannot hold; an unknown time zone
@@ -245,8 +249,13 @@ class ParquetRows(Records):
             return {**self._partitions, **record}
         try:
             said = said_by(extra.as_py())
+        except UnicodeDecodeError as error:
+            return RecordError("InvalidUTF8", f"{EXTRA}: {error.reason} at byte {error.start}")
         except RecordError as error:
             return error
+        for name in sorted(self._layout.input_names & said.keys()):
+            if has_infinity(said[name]):
+                return RecordError("NumberOutOfRange", f"{name}: a number no double can hold")
         if clashes := said.keys() & self._layout.added_names(ParquetFormat.name):
             return RecordError("NameClash", f"{EXTRA} has a field {min(clashes)!r} already")
         return {**self._partitions, **without_nulls(record), **said}
@@ -267,27 +276,33 @@ class ParquetRows(Records):
     def fields(self, rows: Rows) -> pa.RecordBatch:
         """See :meth:`Records.fields`: the columns in their own types, or in those settled."""
         layout = self._layout
-        batch = self._batch if len(rows) == len(self) else _taken(self._batch, rows)
+        batch = self._batch if len(rows) == len(self) else taken(self._batch, rows)
         for name, value in self._partitions.items():
             column = pa.array([value] * len(rows), layout.partition_types[name])
             batch = batch.append_column(pa.field(name, column.type), column)
+        batch, extra = without_extra(batch)
         if layout.keep_fields is not None:
-            batch = _kept(batch, layout)
+            batch = batch.select(layout.kept(batch.schema.names))
+        if extra is not None:
+            extra = _kept(extra, layout)
+        elif layout.schema is not None and has_extra(layout.schema):
+            extra = nulls_said(batch)
+        if extra is not None and layout.keep_fields != ():
+            batch = batch.append_column(EXTRA_FIELD, extra)
         return batch if layout.schema is None else conformed(batch, layout.schema)
 
 
-def _kept(batch: pa.RecordBatch, layout: Layout) -> pa.RecordBatch:
-    """The columns that are kept; what ``_extra`` says of them goes with them."""
-    others, extra = without_extra(batch)
-    kept = others.select(layout.kept(others.schema.names))
-    if extra is None or not layout.keep_fields:
-        return kept
-    texts = [None if text is None else members(text) for text in extra.to_pylist()]
+def _kept(extra: pa.Array, layout: Layout) -> pa.Array:
+    """What the column says of the fields that are kept, as this library writes it."""
+    plain = pc.match_substring_regex(extra, r'^\{"[^\n]*\}$')
+    if layout.keep_fields is None and pc.all(plain).as_py() is not False:
+        return extra
+    told = [None if text is None else members(text).items() for text in extra.to_pylist()]
     said = [
-        None if text is None else object_text((n, v) for n, v in text.items() if layout.keeps(n))
-        for text in texts
+        None if some is None else object_text((n, v) for n, v in some if layout.keeps(n))
+        for some in told
     ]
-    return kept.append_column(EXTRA_FIELD, pa.array(said, pa.string()))
+    return pa.array(said, pa.string())
 
 
 class TableRows(ParquetRows):
@@ -304,15 +319,6 @@ def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:
         return RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}")
     except Exception as error:  # noqa: BLE001  # as above
         return RecordError("InvalidValue", f"{type(error).__name__}: {error}")
-
-
-def _taken(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
-    """Some rows of a batch."""
-    try:
-        return batch.take(pa.array(rows))
-    except pa.ArrowNotImplementedError:  # of a view of text, for one
-        parts = [batch.slice(row, 1) for row in rows.tolist()] or [batch.slice(0, 0)]
-        return pa.concat_batches(parts)
 
 
 class ParquetWriter:
