@@ -23,7 +23,6 @@ from model_dofns.exceptions import RecordError, UsageError
 from model_dofns.formats.base import Rows
 
 _LINE_END, _RETURN = ord("\n"), ord("\r")
-_ODD = 1
 
 
 class Split(NamedTuple):
@@ -141,6 +140,20 @@ def _is_one_of(neighbours: npt.NDArray[np.uint8], dialect: Dialect) -> npt.NDArr
     return found
 
 
+class _Role(NamedTuple):
+    """What follows where the even quotes open cells, or where the odd ones do.
+
+    Attributes:
+        bad_quotes: those whose neighbours do not let them.
+        ends: the line ends that end records, if all is sound; -1 for that before the text.
+        long: where records of several lines begin that are too long.
+    """
+
+    bad_quotes: Rows
+    ends: Rows
+    long: Rows
+
+
 class _Quoted:
     """Splits a text that has quotes.
 
@@ -148,7 +161,7 @@ class _Quoted:
     the ones between close it. So a line end ends a record where an even number of quotes stands
     between the record's start and it. Behind an unsound record the count begins anew, which
     swaps the two roles if the number of quotes up to there is odd: what follows from either role
-    is computed once for each.
+    is computed once for each, where it is needed.
     """
 
     def __init__(self, data: bytes, dialect: Dialect, max_record_bytes: int, final: bool) -> None:
@@ -159,18 +172,23 @@ class _Quoted:
         # Beyond both ends it is as if there were line ends.
         before = view[self._quotes - 1]
         after = view[np.minimum(self._quotes + 1, len(view) - 1)]
-        opens = _is_one_of(before, dialect) | (self._quotes == 0)
-        closes = _is_one_of(after, dialect) | (self._quotes == len(view) - 1)
+        self._opens = _is_one_of(before, dialect) | (self._quotes == 0)
+        self._closes = _is_one_of(after, dialect) | (self._quotes == len(view) - 1)
         if b"\r" in data:
-            closes |= self._before_two_byte_end(view, after)
-        even = np.arange(len(self._quotes)) % 2 == 0
-        # By phase: how many quotes, but for pairs, stand before the one that opens first.
-        self._bad_quotes = [
-            self._quotes[~np.where(even ^ bool(phase), opens, closes)] for phase in (0, _ODD)
-        ]
-        quotes_before = np.searchsorted(self._quotes, self._lines)
-        self._ends = [self._lines[quotes_before % 2 == phase] for phase in (0, _ODD)]
-        self._long = [self._too_long(ends) for ends in self._ends]
+            self._closes |= self._before_two_byte_end(view, after)
+        self._quotes_before_lines = np.searchsorted(self._quotes, self._lines)
+        self._roles: dict[int, _Role] = {}
+
+    def _role(self, begin: int) -> _Role:
+        """What a text is that goes on with a record at ``begin``."""
+        phase = int(np.searchsorted(self._quotes, begin)) % 2
+        if phase not in self._roles:  # of sound text only one is ever needed
+            good = np.empty(len(self._quotes), np.bool_)
+            good[phase::2] = self._opens[phase::2]
+            good[1 - phase :: 2] = self._closes[1 - phase :: 2]
+            ends = self._lines[self._quotes_before_lines % 2 == phase]
+            self._roles[phase] = _Role(self._quotes[~good], ends, self._too_long(ends))
+        return self._roles[phase]
 
     def _before_two_byte_end(
         self, view: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]
@@ -185,8 +203,9 @@ class _Quoted:
     def _too_long(self, ends: Rows) -> Rows:
         """The starts of records of several lines that are too long."""
         starts, lengths = ends[:-1] + 1, np.diff(ends) - 1
-        lines = np.diff(np.searchsorted(self._lines, ends))
-        candidates = np.flatnonzero((lengths > self._max) & (lines > 1))
+        candidates = np.flatnonzero(lengths > self._max)
+        first, last = (np.searchsorted(self._lines, ends[candidates + i]) for i in (0, 1))
+        candidates = candidates[last - first > 1]
         fits = [
             lengths[i] == self._max + 1 and self._data[ends[i + 1] - 1] == _RETURN
             for i in candidates
@@ -217,24 +236,21 @@ class _Quoted:
 
     def _between(self, begin: int, stop: int) -> Rows:
         """The line ends of the sound records in ``[begin, stop)``."""
-        ends = self._ends[self._phase(begin)]
+        ends = self._role(begin).ends
         between: Rows = ends[np.searchsorted(ends, begin) : np.searchsorted(ends, stop)]
         return between
-
-    def _phase(self, begin: int) -> int:
-        return int(np.searchsorted(self._quotes, begin)) % 2
 
     def _first_unsound(self, begin: int) -> int | None:
         """Where the first record begins, at or behind ``begin``, that is unsound."""
         if begin >= len(self._data):
             return None
-        phase = self._phase(begin)
-        ends = self._ends[phase]
+        role = self._role(begin)
+        ends = role.ends
         stops = []
-        bad = _first_from(self._bad_quotes[phase], begin)
+        bad = _first_from(role.bad_quotes, begin)
         if bad is not None:
             stops.append(int(ends[np.searchsorted(ends, bad) - 1]) + 1)
-        too_long = _first_from(self._long[phase], begin)
+        too_long = _first_from(role.long, begin)
         if too_long is not None:
             stops.append(too_long)
         tail = int(ends[-1]) + 1
