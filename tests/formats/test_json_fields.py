@@ -282,4 +282,6 @@ def test_a_name_is_found_however_it_is_written(
     assert json.loads(text) == name
     lines = ["{}", f"{{{text}:1}}", f"{{{other[1]}:1}}"]
     found = set(JsonLines(block(lines, "file"), Layout())._lines_naming(name).tolist())
-    assert found == ({1, 2} if other[0] == name else {1})
+    assert 1 in found
+    if "\\" not in other[1]:  # else it may look as if it were
+        assert (2 in found) == (other[0] == name)
