@@ -455,3 +455,29 @@ class IdleModel(RecordModel):
 
     def predict(self, record: Any) -> Any:
         return Seen(seen=True)
+
+
+class Maybe(BaseModel):
+    maybe: str | None
+
+
+class MaybeModel(IdleModel):
+    """Predicts nothing."""
+
+    output_schema = Maybe
+
+    def predict(self, record: Any) -> Any:
+        return Maybe(maybe=None)
+
+
+class Versioned(BaseModel):
+    version: str
+
+
+class VersionedModel(IdleModel):
+    """Predicts a field of a name that it is not alone to have."""
+
+    output_schema = Versioned
+
+    def predict(self, record: Any) -> Any:
+        return Versioned(version="2")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from crossing import cross, csv_rows, json_lines
 from hostile import CASES, Case, id_of, id_of_row
 from obvious import (
     assert_same_csv,
@@ -22,8 +23,8 @@ from obvious import (
     score_rows,
 )
 
-from model_dofns import ModelSpec, ScoredBlock, Scorer
-from model_dofns.exceptions import UnreadableFileError
+from model_dofns import ModelSpec, Reject, ScoredBlock, Scorer
+from model_dofns.exceptions import InputError, UnreadableFileError
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Layout
 from model_dofns.formats.csv import CsvFormat
@@ -89,6 +90,56 @@ def hold_against_the_obvious(case: Case, payloads: list[Any]) -> None:
         ids = table.column("id").to_pylist() if table is not None else []
         assert_same_rows(table, came, score_rows(came, spec))
     assert ids == list(case.scored)
+
+
+# Columns that the prediction would take in another format.
+CLASHES = {
+    ("a column of the prediction's name", "csv"): "prediction_score",
+    ("the name of the prediction alone", "jsonl"): "prediction",
+}
+
+
+CROSSINGS = [
+    pytest.param(case, into, id=f"{case.format} into {into}: {case.name}")
+    for case in CASES
+    for into in FORMATS
+    if into != case.format and not case.unreadable
+]
+
+
+@pytest.mark.parametrize(("case", "into"), CROSSINGS)
+def test_the_same_records_are_scored_and_rejected_into_whichever_format(
+    case: Case, into: str, tmp_path: Path
+) -> None:
+    path = case.write(tmp_path)
+    more = {"dialect": case.dialect, "max_record_bytes": case.max_record_bytes}
+    if clash := CLASHES.get((case.name, into)):
+        with pytest.raises(InputError, match=f"named {clash} already"):
+            cross([path], tmp_path / "out", case.model, into, **more)
+        return
+    crossed = cross([path], tmp_path / "out", case.model, into, **more)
+    own = [reject for block in scored(path, case, 1) for reject in block.rejects]
+    # What clashes with the prediction in its own format is a field like others here.
+    own = [reject for reject in own if reject.error != "NameClash"]
+    assert list(map(shown, crossed.rejects)) == list(map(shown, own))
+    assert crossed.read == len(case.scored) + len(case.rejects)
+    assert crossed.scored == crossed.read - len(own)
+    if into == "parquet":
+        rows = 0 if crossed.path is None else pq.read_metadata(crossed.path).num_rows
+    elif into == "jsonl":
+        rows = len(json_lines(crossed.path))
+    else:
+        rows = len(csv_rows(crossed.path, **written_as(case.dialect)))
+    assert rows == crossed.scored
+
+
+def shown(reject: Reject) -> tuple[Any, ...]:
+    return reject.stage, reject.error, reject.message, reject.file, dict(reject.source)
+
+
+def written_as(dialect: Mapping[str, Any]) -> dict[str, Any]:
+    """What Python's csv calls a dialect."""
+    return {"delimiter": dialect.get("delimiter", ","), "quotechar": dialect.get("quote", '"')}
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

@@ -157,6 +157,18 @@ def test_parquet_files_unify_where_nothing_is_lost(tmp_path: Path) -> None:
     }
 
 
+def test_lists_of_a_fixed_size_are_of_any_where_some_files_have_none(tmp_path: Path) -> None:
+    vectors = pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2))
+    write(tmp_path / "a.parquet", pa.table({"x": [1.5], "v": vectors}))
+    schema = settled(*tmp_path.iterdir()).layout.schema
+    assert schema is not None
+    assert schema.field("v").type == vectors.type
+    write(tmp_path / "b.parquet", pa.table({"x": [1.5]}))
+    schema = settled(*tmp_path.iterdir()).layout.schema
+    assert schema is not None
+    assert schema.field("v").type == pa.list_(pa.float32())  # the others are nulls
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -168,6 +180,10 @@ def test_parquet_files_unify_where_nothing_is_lost(tmp_path: Path) -> None:
         (pa.list_(pa.int64()), pa.list_(pa.float64())),
         (pa.struct([("a", pa.int64())]), pa.struct([("a", pa.float64())])),
         (pa.decimal128(5, 2), pa.float64()),
+        (pa.decimal128(5, 2), pa.int64()),
+        (pa.string(), pa.binary()),
+        (pa.duration("s"), pa.duration("ns")),
+        (pa.dictionary(pa.int8(), pa.int64()), pa.dictionary(pa.int8(), pa.float64())),
     ],
     ids=str,
 )

@@ -49,17 +49,34 @@ def unified(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
         everywhere &= set(schema.names)
     return pa.schema(
         [
-            field if name in (everywhere or ()) else field.with_nullable(True)
+            field if name in (everywhere or ()) else _with_nulls(field)
             for name, (field, _) in fields.items()
         ],
         metadata,
     )
 
 
+def _with_nulls(field: pa.Field) -> pa.Field:
+    """The field where there may be nulls, which pyarrow cannot read in lists of a fixed size."""
+    return field.with_type(_of_any_size(field.type)).with_nullable(True)
+
+
+def _of_any_size(type_: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(type_):
+        return pa.struct([field.with_type(_of_any_size(field.type)) for field in type_])
+    if pa.types.is_large_list(type_):
+        return pa.large_list(_of_any_size(type_.value_type))
+    if pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_):
+        return pa.list_(_of_any_size(type_.value_type))
+    return type_
+
+
 def promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     """The type that holds every value of both types, or None."""
     if one == other:
         return one
+    if pa.types.is_null(one) or pa.types.is_null(other):
+        return _of_any_size(other if pa.types.is_null(one) else one)
     if pa.types.is_dictionary(one) != pa.types.is_dictionary(other):
         one, other = _decoded(one), _decoded(other)
     schemas = [pa.schema([("column", type_)]) for type_ in (one, other)]
@@ -85,7 +102,7 @@ def _keeps_values(source: pa.DataType, target: pa.DataType) -> bool:
         return all(_keeps_values(field.type, inner[field.name]) for field in source)
     if pa.types.is_map(source):
         return False
-    if pa.types.is_nested(source):
+    if pa.types.is_nested(source) or pa.types.is_dictionary(source):
         return _keeps_values(source.value_type, target.value_type)
     if pa.types.is_floating(target):
         if pa.types.is_integer(source):
@@ -96,9 +113,11 @@ def _keeps_values(source: pa.DataType, target: pa.DataType) -> bool:
             pa.types.is_signed_integer(target)
         )
         return bool(source.bit_width + unsigned_into_signed <= target.bit_width)
-    if pa.types.is_timestamp(target):
+    if pa.types.is_timestamp(target) or pa.types.is_duration(target):
         return bool(target.unit != "ns")  # which end in 2262
-    return True
+    is_text = pa.types.is_string(source) or pa.types.is_large_string(source)
+    into_bytes = pa.types.is_binary(target) or pa.types.is_large_binary(target)
+    return not (is_text and into_bytes)
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -254,3 +254,34 @@ def test_members_have_their_own_text(text: str) -> None:
     assert same({name: json_value(own) for name, own in found.items()}, value)
     assert all(own in text for own in found.values())
     assert json.dumps(list(found)) == json.dumps(list(value))
+
+
+# --- names, however they are written ---
+
+
+@st.composite
+def spelled(draw: st.DrawFn) -> tuple[str, str]:
+    """A name, and a JSON text of it with any of its characters escaped."""
+    name = draw(st.text(st.sampled_from('ab_"\\/.(é\n\0\u0142\u2028🦀 ,:'), max_size=4))
+    text = ""
+    for letter in name:
+        units = letter.encode("utf-16-be").hex()
+        escaped = "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+        plain = json.dumps(letter, ensure_ascii=False)[1:-1]
+        ways = [plain, escaped, escaped.upper().replace("U", "u")]
+        text += draw(st.sampled_from([*ways, "\\/"] if letter == "/" else ways))
+    return name, f'"{text}"'
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(spelling=spelled(), other=spelled())
+def test_a_name_is_found_however_it_is_written(
+    spelling: tuple[str, str], other: tuple[str, str]
+) -> None:
+    name, text = spelling
+    assert json.loads(text) == name
+    lines = ["{}", f"{{{text}:1}}", f"{{{other[1]}:1}}"]
+    found = set(JsonLines(block(lines, "file"), Layout())._lines_naming(name).tolist())
+    assert 1 in found
+    if "\\" not in other[1]:  # else it may look as if it were
+        assert (2 in found) == (other[0] == name)
