@@ -244,7 +244,7 @@ class BatchPredictor(Predictor):
         assert self._input.arrow_schema is not None
         if self._input.fast_accept_off is None:
             rows, columns = records.columns(self._input.arrow_schema)
-            taken = self._input.accept(columns)
+            taken = self._input.accept(columns, as_text=records.are_texts)
         else:
             rows, taken = np.empty(0, np.int64), None
         if taken is None:

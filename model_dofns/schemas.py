@@ -108,11 +108,14 @@ class RecordSchema:
             or any(_ENTRANCES & set(vars(c)) for c in classes)
         )
 
-    def accept(self, columns: pa.RecordBatch) -> tuple[pa.RecordBatch, Mask] | None:
+    def accept(
+        self, columns: pa.RecordBatch, *, as_text: bool = False
+    ) -> tuple[pa.RecordBatch, Mask] | None:
         """The fast accept: the columns as the model wants them, and the rows the judge would take.
 
         Args:
             columns: the fields of the class, in order; of any type.
+            as_text: they were read from text, as :meth:`judge` would be handed it.
 
         Returns:
             The columns in the types of ``arrow_schema``, and a mask with True for each row that
@@ -125,6 +128,8 @@ class RecordSchema:
         arrays = []
         for name, column in zip(self.names, columns.columns, strict=True):
             rule = self._rules[name]
+            if as_text and rule.allowed is not None and rule.plain is not str:
+                return None  # pydantic takes no text for one of some numbers
             array = rule.cast(column)
             if array is None:
                 return None
