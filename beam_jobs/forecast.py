@@ -30,6 +30,7 @@ from model_dofns.schemas import RecordSchema
 from model_dofns.scorer import Scorer
 
 _SHOWN_FILES: Final = 3
+_SHOWN_COLUMNS: Final = 8
 _LOOKED_AT: Final = 100  # records, for the names of their fields
 
 
@@ -100,10 +101,12 @@ def _suffix(path: str) -> str:
 
 def _records(job: Job, samples: Sequence[FileSample]) -> list[str]:
     estimate = estimate_records(job, samples)
+    limit = job.options.limit
+    limited = [f"of which the first {limit:,} are scored, as --limit says"] if limit else []
     if estimate.exact:
-        return [f"{estimate.records:,}"]
+        return [f"{estimate.records:,}", *limited]
     rounded = round(estimate.records, 3 - len(str(estimate.records)))
-    return [f"about {rounded:,}, by the size of those looked at"]
+    return [f"about {rounded:,}, by the size of those looked at", *limited]
 
 
 def _fields_read(job: Job, samples: Sequence[FileSample]) -> list[str]:
@@ -164,16 +167,28 @@ def _default(field: FieldInfo) -> str:
 
 
 def _fields_written(job: Job) -> list[str]:
+    layout, name = job.layout, job.options.prediction_field
+    if layout.schema is not None:
+        fields = [(field.name, f"{field.type}, as a column") for field in layout.schema]
+        if len(fields) > _SHOWN_COLUMNS:
+            more = len(fields) - _SHOWN_COLUMNS
+            fields = [*fields[:_SHOWN_COLUMNS], (f"… and {more:,} more", "")]
+    elif layout.keep_fields is None:
+        fields = [("the record", "as it came")]
+    else:
+        fields = [(kept, "as it came") for kept in layout.keep_fields]
     if job.metadata is None:
-        return [f"{job.options.prediction_field}, of which the fields are not known yet"]
-    # In text of JSON the prediction is an object; elsewhere it is columns.
-    joint = "." if job.output_format.name == "jsonl" else "_"
-    fields = job.spec.load().output_schema.model_fields
-    width = max(map(len, fields), default=0) + len(job.options.prediction_field) + 1
-    return [
-        f"{job.options.prediction_field + joint + name:<{width}}  {_type(field)}"
-        for name, field in fields.items()
-    ]
+        fields.append((name, "of which the fields are not known yet"))
+    else:
+        # In JSON the prediction is an object; elsewhere it is columns.
+        joint = "." if job.output_format.name == "jsonl" else "_"
+        types = job.spec.load().output_schema.model_fields
+        fields += [
+            (name + joint + output, _type(types[output]) if output in types else "str")
+            for output in layout.output_names
+        ]
+    width = max(len(field) for field, _ in fields)
+    return [f"{field:<{width}}  {what}".rstrip() for field, what in fields]
 
 
 def _tried(job: Job, samples: Sequence[FileSample]) -> Iterator[str]:

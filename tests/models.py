@@ -423,7 +423,9 @@ class EchoRecordModel(RecordModel):
         super().__init__()
         self.input_schema = create_model(  # type: ignore[misc]  # this instance's alone
             # Not strict, nothing is said of it, or the columns would decide nothing.
-            "Value", __config__=ConfigDict(strict=True) if strict else None, value=FIELDS[field]
+            "Value",
+            __config__=ConfigDict(strict=True) if strict else None,
+            value=FIELDS[field],
         )
 
     def predict(self, record: Any) -> Any:

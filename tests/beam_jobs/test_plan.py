@@ -69,7 +69,8 @@ def test_a_plan_says_what_would_be_read_and_written(tmp_path: Path, score: Score
         ["name", "str", "required", "found"],
         ["weight", "float", "|", "None", "default", "None", "NOT", "FOUND"],
     ]
-    assert [line.split()[0] for line in plan["fields written"].splitlines()] == [
+    assert [re.split("  +", line)[0] for line in plan["fields written"].splitlines()] == [
+        "the record",
         "prediction.label",
         "prediction.score",
         "prediction.ratio",
@@ -94,8 +95,21 @@ def test_a_plan_is_what_the_job_does(data: Path, tmp_path: Path, score: Score) -
         assert f"of {read} records from {files} files {scored} would be scored" in plan["sample"]
         for line in plan["sample"].splitlines()[1:-1]:
             assert line in ended.out  # where and why records are rejected
-        named = plan["fields written"].splitlines()[0].split()[0]
-        assert named == ("prediction.label" if format_name == "jsonl" else "prediction_label")
+        named = {line.split()[0] for line in plan["fields written"].splitlines()}
+        assert ("prediction.label" if format_name == "jsonl" else "prediction_label") in named
+
+
+def test_a_plan_says_what_is_kept_and_how_much_is_read(
+    data: Path, tmp_path: Path, score: Score
+) -> None:
+    flags = ("--output_format", "csv", "--keep_fields", "id", "--with_version", "--limit", 7)
+    arguments = ("--model", PLAIN, "--input", data / "jsonl", "--max_errors", "50%", *flags)
+    plan = planned(score, tmp_path, *arguments)
+    assert plan["records"].endswith("of which the first 7 are scored, as --limit says")
+    written = [line.split()[0] for line in plan["fields written"].splitlines()]
+    assert written[:2] == ["id", "_extra"]
+    assert written[2:][-2:] == ["prediction_model", "prediction_version"]
+    assert plan["output"].splitlines()[1] == "part-*.csv, compression none, the default"
 
 
 def test_of_many_records_a_sample_is_tried(tmp_path: Path, score: Score) -> None:
