@@ -7,11 +7,8 @@ is absent. Members of an object that have no column, or do not fit it, keep thei
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Mapping
-from json.scanner import make_scanner
 from typing import Any
 
 import numpy as np
@@ -23,34 +20,6 @@ from model_dofns.formats.base import Mask
 from model_dofns.formats.extra import EXTRA_FIELD, is_utf8, object_text
 
 _EXACT_FLOATS = 2.0**53  # below it, no two integers are the same float
-_SPACE = re.compile(r"[ \t\n\r]*")
-# The values are not wanted, and an integer may have more digits than Python converts.
-_scan_once = make_scanner(json.JSONDecoder(parse_int=float))  # type: ignore[arg-type]  # a decoder is what it takes
-
-
-def members(text: str) -> dict[str, str]:
-    """The JSON text of each member of an object that is known to be sound; the last of a name.
-
-    >>> members('{"a": 1.50, "b": [1, 2], "a": 1e400}')
-    {'a': '1e400', 'b': '[1, 2]'}
-    """
-    found: dict[str, str] = {}
-    position = _behind_space(text, text.index("{") + 1)
-    while text[position] != "}":
-        name, position = json.decoder.scanstring(text, position + 1)  # type: ignore[attr-defined]  # typeshed leaves it out
-        begin = _behind_space(text, text.index(":", position) + 1)
-        _, end = _scan_once(text, begin)
-        found[name] = text[begin:end]
-        position = _behind_space(text, end)
-        if text[position] == ",":
-            position = _behind_space(text, position + 1)
-    return found
-
-
-def _behind_space(text: str, position: int) -> int:
-    match = _SPACE.match(text, position)
-    assert match is not None
-    return match.end()
 
 
 def row_of(

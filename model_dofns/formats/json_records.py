@@ -33,7 +33,8 @@ from model_dofns.formats.base import (
 from model_dofns.formats.columns import taken
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, name_text
 from model_dofns.formats.json_columns import decoded, without_infinities
-from model_dofns.formats.json_fields import batch_of, fits, is_of_json, members, quote_pairs, row_of
+from model_dofns.formats.json_fields import batch_of, fits, is_of_json, quote_pairs, row_of
+from model_dofns.formats.json_members import count, cut, kept_members, members
 from model_dofns.formats.json_text import TEXT, literal, objects
 from model_dofns.formats.json_values import MAX_NESTING, has_infinity, json_value, name_patterns
 from model_dofns.formats.lines import BLANK
@@ -264,14 +265,7 @@ class JsonLines(Records):
     def _whole(self, rows: Rows) -> list[pa.Array | pa.Scalar]:
         """The records without their last ``}``, and what stands between that and a new member."""
         last = self._ends[rows] - 1
-        # Spans from a record's start to its "}", and from there to the next record: every other.
-        offsets = np.stack([self._starts[rows], last], axis=1).ravel()
-        spans = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(),
-            2 * len(rows) - 1,
-            [None, pa.py_buffer(offsets), pa.py_buffer(self._data)],
-        )
-        bodies = spans.take(pa.array(np.arange(0, 2 * len(rows), 2)))
+        bodies = cut(self._data, np.stack([self._starts[rows], last], axis=1))
         empty = self._empty_objects(rows)
         if empty.any():
             return [bodies, pa.array(np.where(empty, "", ",")).cast(TEXT)]
@@ -281,12 +275,16 @@ class JsonLines(Records):
         """Objects with only some of the records' members, in their own text."""
         if not names:
             return [literal("{")]
-        texts = []
-        for row in rows.tolist():
+        texts, right = kept_members(self._data, self._line_ends, names)
+        texts, right = texts.take(pa.array(rows)), right[rows]
+        others = []
+        for row in rows[~right].tolist():
             found = members(self._text(row))
             inner = (f"{name_text(name)}:{found[name]}," for name in names if name in found)
-            texts.append(f"{{{''.join(inner)}".encode())
-        return [pa.array(texts, TEXT)]
+            others.append(f"{{{''.join(inner)}".encode())
+        if others:
+            texts = pc.replace_with_mask(texts, pa.array(~right), pa.array(others, TEXT))
+        return [texts]
 
     def fields(self, rows: Rows) -> pa.RecordBatch:
         """See :meth:`Records.fields`; the layout's schema is settled."""
@@ -333,9 +331,8 @@ class JsonLines(Records):
             return found, empty_batch(schema)
         pairs, doubtful = quote_pairs(batch)
         if self._layout.keep_fields is None:
-            quotes = np.flatnonzero(self._bytes == ord('"'))
-            counts = np.bincount(self._rows_at(quotes), minlength=len(self))
-            whole = (counts[found] == 2 * pairs) & ~doubtful
+            quotes = count(self._data, self._line_ends, ord('"'))
+            whole = (quotes[found] == 2 * pairs) & ~doubtful
             whole &= ~np.isin(found, self._lines_with([(b"\\", rb"\\")]))
         else:  # of the others nothing is known, nor need be; these are there, and not null
             whole = ~doubtful

@@ -42,7 +42,7 @@ from model_dofns.formats.extra import (
     without_extra,
     without_nulls,
 )
-from model_dofns.formats.json_fields import members
+from model_dofns.formats.json_members import members
 from model_dofns.formats.json_text import json_form
 from model_dofns.formats.json_values import has_infinity
 from model_dofns.formats.partitions import own_partitions

@@ -18,7 +18,7 @@ from json_texts import LEAVES, an_object, listed, objects, spaces, values
 from model_dofns.exceptions import RecordError
 from model_dofns.formats.base import Block, Layout
 from model_dofns.formats.extra import EXTRA_FIELD
-from model_dofns.formats.json_fields import members
+from model_dofns.formats.json_members import kept_members, members
 from model_dofns.formats.json_records import JsonLines
 from model_dofns.formats.json_sample import sampled_schema
 
@@ -254,6 +254,50 @@ def test_members_have_their_own_text(text: str) -> None:
     assert same({name: json_value(own) for name, own in found.items()}, value)
     assert all(own in text for own in found.values())
     assert json.dumps(list(found)) == json.dumps(list(value))
+
+
+KEPT_NAMES = st.lists(
+    st.sampled_from(["x", "n", "a", "i", "s", "l", "o", "zz"]), unique=True, min_size=1
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(texts=st.lists(objects() | fitting(), max_size=5), names=KEPT_NAMES.map(tuple))
+def test_members_of_many_lines_at_once_are_those_of_each(
+    texts: list[str], names: tuple[str, ...]
+) -> None:
+    lines = "".join(f"{text}\n" for text in [PLAIN, "{", '"x":1}', *texts, '{"x":']).encode()
+    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n"))
+    kept, right = kept_members(lines, ends, names)
+    for text, object_, is_right in zip(texts, kept[3:].to_pylist(), right[3:], strict=False):
+        found = members(text)
+        expected = "".join(f'"{name}":{found[name]},' for name in names if name in found)
+        assert not is_right or object_.decode() == "{" + expected
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ('{"x":1.50,"n":"a, b:c"}', '{"x":1.50,"n":"a, b:c",'),
+        ('{ "n" : null , "x"\t:\ttrue }', '{"x":true,"n":null,'),
+        ('{"x":"","z":[1,"x","n"],"y":"x"}', '{"x":"",'),
+        ('{"xx":1,"y":"n","X":2}', "{"),
+        ("{}", "{"),
+        (r'{"x":"\u0061"}', None),
+        (r'{"x":1,"z":"\""}', None),
+        ('{"x":[1]}', None),
+        ('{"x":{}}', None),
+        ('{"z":{"x":1}}', None),
+        ('{"z":[{"x":1}]}', None),
+        ('{"x":1,"x":2}', None),
+        ('{"z":"{"}', None),
+    ],
+)
+def test_which_members_are_found_at_once(line: str, kept: str | None) -> None:
+    data = f'{{"x":7}}\n{line}\n'.encode()
+    texts, right = kept_members(data, np.array([7, len(data) - 1]), ("x", "n"))
+    assert right.tolist() == [True, kept is not None]
+    assert kept is None or texts[1].as_py() == kept.encode()
 
 
 # --- names, however they are written ---

@@ -1,0 +1,93 @@
+"""The members of JSON objects in their own text: object by object, or of many lines at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from json.scanner import make_scanner
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model_dofns.formats.base import Mask, Rows
+from model_dofns.formats.extra import name_text
+from model_dofns.formats.json_text import TEXT, literal
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+# The values are not wanted, and an integer may have more digits than Python converts.
+_scan_once = make_scanner(json.JSONDecoder(parse_int=float))  # type: ignore[arg-type]  # a decoder is what it takes
+
+
+def members(text: str) -> dict[str, str]:
+    """The JSON text of each member of an object that is known to be sound; the last of a name.
+
+    >>> members('{"a": 1.50, "b": [1, 2], "a": 1e400}')
+    {'a': '1e400', 'b': '[1, 2]'}
+    """
+    found: dict[str, str] = {}
+    position = _behind_space(text, text.index("{") + 1)
+    while text[position] != "}":
+        name, position = json.decoder.scanstring(text, position + 1)  # type: ignore[attr-defined]  # typeshed leaves it out
+        begin = _behind_space(text, text.index(":", position) + 1)
+        _, end = _scan_once(text, begin)
+        found[name] = text[begin:end]
+        position = _behind_space(text, end)
+        if text[position] == ",":
+            position = _behind_space(text, position + 1)
+    return found
+
+
+def _behind_space(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    assert match is not None
+    return match.end()
+
+
+def kept_members(data: bytes, line_ends: Rows, names: tuple[str, ...]) -> tuple[pa.Array, Mask]:
+    """The beginning of an object a line, with some of its members and a comma behind each.
+
+    The lines must be sound, and are looked at as text. In one without escapes, a name in quotes is
+    a whole text, for no other two quotes have just a name between them; with a colon behind it, it
+    is a member's; and where the line has only one brace, it is a member of its object.
+
+    Returns:
+        The objects, and for which lines they are right: for the others see :func:`members`.
+    """
+    braces, escapes = (count(data, line_ends, sign) for sign in b"{\\")
+    right = (braces == 1) & (escapes == 0)
+    pieces: list[pa.Array | pa.Scalar] = [literal("{")]
+    for name in names:
+        if not (name.isascii() and name.isidentifier()):
+            return pa.nulls(len(line_ends), TEXT), np.zeros(len(line_ends), np.bool_)
+        pattern = rb'"%b"[ \t\r]*:[ \t\r]*("[^"\n]*"|[^ \t\r\n",\[\]{}]+|)' % name.encode()
+        found = [match.span(1) for match in re.finditer(pattern, data)]
+        spans = np.array(found, np.int64).reshape(-1, 2)
+        rows = np.searchsorted(line_ends, spans[:, 0])
+        counts = np.bincount(rows, minlength=len(line_ends))
+        right &= counts <= 1
+        right[rows[spans[:, 0] == spans[:, 1]]] = False  # it is a list
+        which = np.full(len(line_ends), -1)
+        which[rows] = np.arange(len(rows))
+        key = literal(f"{name_text(name)}:")
+        member = pc.binary_join_element_wise(
+            key, cut(data, spans).take(pa.array(which, mask=counts == 0)), literal(","), literal("")
+        )
+        pieces.append(pc.fill_null(member, b""))
+    everywhere = pa.array([b""] * len(line_ends), TEXT)
+    return pc.binary_join_element_wise(*pieces, everywhere, literal("")), right
+
+
+def count(data: bytes, line_ends: Rows, sign: int) -> Rows:
+    """How often a byte is in each line."""
+    at = np.flatnonzero(np.frombuffer(data, np.uint8) == sign)
+    return np.bincount(np.searchsorted(line_ends, at), minlength=len(line_ends))
+
+
+def cut(data: bytes, spans: Rows) -> pa.Array:
+    """Spans of bytes, in their order, as an array."""
+    if not len(spans):
+        return pa.array([], TEXT)
+    offsets = [None, pa.py_buffer(np.ascontiguousarray(spans.ravel())), pa.py_buffer(data)]
+    cut = pa.LargeBinaryArray.from_buffers(TEXT, 2 * len(spans) - 1, offsets)
+    return cut.take(pa.array(np.arange(0, 2 * len(spans), 2)))
