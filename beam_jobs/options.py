@@ -16,7 +16,7 @@ from beam_jobs.logs import LEVELS
 from model_dofns.exceptions import UsageError
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import MAX_RECORD_BYTES, Layout, plain_name
-from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv.format import CsvFormat
 from model_dofns.manifest import MaxErrors
 
 _EPILOG = """\

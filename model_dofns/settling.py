@@ -19,9 +19,9 @@ from model_dofns.exceptions import InputError, RecordError, UnreadableFileError,
 from model_dofns.formats import FORMATS, format_of
 from model_dofns.formats.base import Format, Layout, Range
 from model_dofns.formats.columns import unified
-from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv.format import CsvFormat
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, has_extra
-from model_dofns.formats.json_sample import sampled_schema
+from model_dofns.formats.jsonl.sample import sampled_schema
 from model_dofns.formats.parquet import ParquetFormat
 from model_dofns.formats.partitions import own_partitions, partition_types
 from model_dofns.manifest import InputFile

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from model_dofns import ModelSpec, Reject, Scorer
 from model_dofns.exceptions import UnreadableFileError
 from model_dofns.formats.base import BLOCK_BYTES, MAX_RECORD_BYTES, Layout, Range
-from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv.format import CsvFormat
 from model_dofns.manifest import InputFile
 from model_dofns.settling import Settled, settle
 

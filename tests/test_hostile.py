@@ -27,7 +27,7 @@ from model_dofns import ModelSpec, Reject, ScoredBlock, Scorer
 from model_dofns.exceptions import InputError, UnreadableFileError
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Layout
-from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv.format import CsvFormat
 
 
 def scored(path: Path, case: Case, ranges: int) -> Iterator[ScoredBlock]:

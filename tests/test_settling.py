@@ -13,7 +13,7 @@ import pytest
 
 from model_dofns.exceptions import InputError, UnreadableFileError, UsageError
 from model_dofns.formats.base import Layout
-from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv.format import CsvFormat
 from model_dofns.formats.extra import EXTRA_FIELD
 from model_dofns.manifest import InputFile
 from model_dofns.settling import Settled, settle

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from model_dofns import ModelSpec, Scorer
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Block
-from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv.format import CsvFormat
 
 Outcome = str | tuple[str, str]
 

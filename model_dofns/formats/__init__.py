@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from model_dofns.formats.base import Format
 from model_dofns.formats.compression import without_suffix
-from model_dofns.formats.csv import CsvFormat
-from model_dofns.formats.jsonl import JsonLinesFormat
+from model_dofns.formats.csv.format import CsvFormat
+from model_dofns.formats.jsonl.format import JsonLinesFormat
 from model_dofns.formats.parquet import ParquetFormat
 
 FORMATS: dict[str, Format] = {

@@ -20,7 +20,7 @@ from model_dofns.exceptions import RecordError, UsageError
 from model_dofns.formats.compression import codec_of, decompressed
 
 if TYPE_CHECKING:
-    from model_dofns.formats.csv_records import CsvRows
+    from model_dofns.formats.csv.records import CsvRows
 
 RANGE_BYTES = 64 << 20
 BLOCK_BYTES = 4 << 20

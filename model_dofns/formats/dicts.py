@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from model_dofns.exceptions import RecordError
 from model_dofns.formats.base import Candidates, Layout, Rows, empty_batch
-from model_dofns.formats.json_values import MAX_NESTING
+from model_dofns.formats.jsonl.values import MAX_NESTING
 
 Values: TypeAlias = dict[Any, Any]
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model_dofns.exceptions import RecordError
-from model_dofns.formats.json_values import json_value
+from model_dofns.formats.jsonl.values import json_value
 
 EXTRA: Final = "_extra"
 _MARK: Final = {b"model_dofns": b"extra"}

@@ -42,9 +42,9 @@ from model_dofns.formats.extra import (
     without_extra,
     without_nulls,
 )
-from model_dofns.formats.json_members import members
-from model_dofns.formats.json_text import json_form
-from model_dofns.formats.json_values import has_infinity
+from model_dofns.formats.jsonl.members import members
+from model_dofns.formats.jsonl.text import json_form
+from model_dofns.formats.jsonl.values import has_infinity
 from model_dofns.formats.partitions import own_partitions
 
 # Rows are gathered up to this much before they are written as a row group.

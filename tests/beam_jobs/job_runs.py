@@ -23,8 +23,8 @@ from obvious import csv_records
 from model_dofns import ModelSpec, Scorer
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Payload, Range
-from model_dofns.formats.csv import CsvFormat
-from model_dofns.formats.csv_records import CsvRows
+from model_dofns.formats.csv.format import CsvFormat
+from model_dofns.formats.csv.records import CsvRows
 from model_dofns.manifest import Manifest
 
 DATA_FORMATS = ("jsonl", "csv", "parquet")

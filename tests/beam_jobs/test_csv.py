@@ -27,7 +27,7 @@ from job_runs import (
 )
 
 from model_dofns.formats.compression import SUFFIXES
-from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv.format import CsvFormat
 
 TWO_PROCESSES = ("--direct_num_workers", "2", "--direct_running_mode", "multi_processing")
 

@@ -39,7 +39,7 @@ from job_runs import (
 )
 
 from beam_jobs import score as score_module
-from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv.format import CsvFormat
 
 TWO_PROCESSES = ("--direct_num_workers", "2", "--direct_running_mode", "multi_processing")
 TWO_THREADS = ("--direct_num_workers", "2", "--direct_running_mode", "multi_threading")

@@ -18,9 +18,9 @@ from json_texts import LEAVES, an_object, listed, objects, spaces, values
 from model_dofns.exceptions import RecordError
 from model_dofns.formats.base import Block, Layout
 from model_dofns.formats.extra import EXTRA_FIELD
-from model_dofns.formats.json_members import kept_members, members
-from model_dofns.formats.json_records import JsonLines
-from model_dofns.formats.json_sample import sampled_schema
+from model_dofns.formats.jsonl.members import kept_members, members
+from model_dofns.formats.jsonl.records import JsonLines
+from model_dofns.formats.jsonl.sample import sampled_schema
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "80"))
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_dofns.formats.json_text import literal, object_pieces
+from model_dofns.formats.jsonl.text import literal, object_pieces
 
 
 def texts(batch: pa.RecordBatch) -> list[str]:

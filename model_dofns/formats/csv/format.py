@@ -1,8 +1,8 @@
 """CSV: one record a row, in UTF-8, with any delimiter and quote (RFC 4180).
 
 What is a record here, byte for byte: a row without its line end, ``\\n`` or ``\\r\\n``. Where rows
-begin and end is for :mod:`model_dofns.formats.quoting`. A row with nothing in it is no record. A
-BOM at the start of a file is skipped.
+begin and end is for :mod:`~model_dofns.formats.csv.quoting`. A row with nothing in it is no record.
+A BOM at the start of a file is skipped.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from model_dofns.formats.base import (
     Range,
 )
 from model_dofns.formats.compression import SUFFIXES, codec_of
-from model_dofns.formats.csv_blocks import read_row_blocks
-from model_dofns.formats.csv_records import CsvRecords, CsvRows
-from model_dofns.formats.csv_text import cells, header_line, joined
+from model_dofns.formats.csv.blocks import read_row_blocks
+from model_dofns.formats.csv.cells import cells, header_line, joined
+from model_dofns.formats.csv.quoting import Dialect
+from model_dofns.formats.csv.records import CsvRecords, CsvRows
 from model_dofns.formats.extra import has_extra
 from model_dofns.formats.lines import LinesWriter
-from model_dofns.formats.quoting import Dialect
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CsvFormat(Format):
     """``.csv``.
 
     Attributes:
-        delimiter, quote: see :class:`~model_dofns.formats.quoting.Dialect`.
+        delimiter, quote: see :class:`~model_dofns.formats.csv.quoting.Dialect`.
         columns: the names of the columns; None until they are settled.
         header: files begin with a row of those names.
 

@@ -23,8 +23,8 @@ from model_dofns.formats.base import (
 )
 from model_dofns.formats.compression import SUFFIXES
 from model_dofns.formats.extra import without_extra
-from model_dofns.formats.json_records import JsonLines
-from model_dofns.formats.json_text import TEXT, literal, member_pieces, objects
+from model_dofns.formats.jsonl.records import JsonLines
+from model_dofns.formats.jsonl.text import TEXT, literal, member_pieces, objects
 from model_dofns.formats.lines import LinesWriter, read_line_blocks
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from model_dofns.formats.base import Mask, Rows
 from model_dofns.formats.extra import name_text
-from model_dofns.formats.json_text import TEXT, literal
+from model_dofns.formats.jsonl.text import TEXT, literal
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # The values are not wanted, and an integer may have more digits than Python converts.

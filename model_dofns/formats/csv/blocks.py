@@ -8,8 +8,8 @@ from typing import BinaryIO
 import numpy as np
 
 from model_dofns.formats.base import HEAD_BYTES, Block, Range
+from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.lines import BOM
-from model_dofns.formats.quoting import Dialect
 
 
 def read_row_blocks(

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model_dofns.formats.base import Mask
-from model_dofns.formats.json_text import TEXT, float_text, is_sound_text, json_texts, literal
-from model_dofns.formats.quoting import Dialect
+from model_dofns.formats.csv.quoting import Dialect
+from model_dofns.formats.jsonl.text import TEXT, float_text, is_sound_text, json_texts, literal
 
 _FLOAT = frozenset(b"0123456789.eE+-")
 _INT = frozenset(b"0123456789-")

@@ -30,11 +30,11 @@ from model_dofns.formats.base import (
     empty_batch,
 )
 from model_dofns.formats.columns import conformed
-from model_dofns.formats.csv_text import cells, header_line, joined, read_as
+from model_dofns.formats.csv.cells import cells, header_line, joined, read_as
+from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, object_text
 from model_dofns.formats.lines import BOM
 from model_dofns.formats.partitions import own_partitions, partition_columns
-from model_dofns.formats.quoting import Dialect
 
 
 @dataclass(frozen=True)

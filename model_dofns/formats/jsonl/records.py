@@ -32,11 +32,11 @@ from model_dofns.formats.base import (
 )
 from model_dofns.formats.columns import taken
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, name_text
-from model_dofns.formats.json_columns import decoded, without_infinities
-from model_dofns.formats.json_fields import batch_of, fits, is_of_json, quote_pairs, row_of
-from model_dofns.formats.json_members import count, cut, kept_members, members
-from model_dofns.formats.json_text import TEXT, literal, objects
-from model_dofns.formats.json_values import MAX_NESTING, has_infinity, json_value, name_patterns
+from model_dofns.formats.jsonl.columns import decoded, without_infinities
+from model_dofns.formats.jsonl.fields import batch_of, fits, is_of_json, quote_pairs, row_of
+from model_dofns.formats.jsonl.members import count, cut, kept_members, members
+from model_dofns.formats.jsonl.text import TEXT, literal, objects
+from model_dofns.formats.jsonl.values import MAX_NESTING, has_infinity, json_value, name_patterns
 from model_dofns.formats.lines import BLANK
 from model_dofns.formats.partitions import own_partitions
 
