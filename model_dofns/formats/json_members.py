@@ -16,6 +16,7 @@ from model_dofns.formats.json_text import TEXT, literal
 
 # With more of them, it is line by line: of others, the quotes do not add up.
 _MAX_NULL_NAMES = 64
+_NAME = re.compile(rb"[^\\\n,:\[\]{}]*")
 _SPACE = re.compile(r"[ \t\n\r]*")
 # The values are not wanted, and an integer may have more digits than Python converts.
 _scan_once = make_scanner(json.JSONDecoder(parse_int=float))  # type: ignore[arg-type]  # a decoder is what it takes
@@ -86,11 +87,11 @@ def null_members(data: bytes, line_ends: Rows) -> tuple[dict[str, Mask], Mask]:
     The lines must be sound. Where all quotes are those round texts, two of them have a text between
     them or what is between two texts, and that has a comma, a colon or a bracket.
     """
-    pattern = rb'"([^"\\\n,:\[\]{}]*)"[ \t\r]*:[ \t\r]*null'
     found: dict[bytes, list[int]] = {}
-    for match in re.finditer(pattern, data):
-        if match[1] in found or len(found) < _MAX_NULL_NAMES:
-            found.setdefault(match[1], []).append(match.start())
+    for match in re.finditer(rb'"[ \t\r]*:[ \t\r]*null', data):
+        name = data[data.rfind(b'"', 0, match.start()) + 1 : match.start()]
+        if name in found or (len(found) < _MAX_NULL_NAMES and _NAME.fullmatch(name)):
+            found.setdefault(name, []).append(match.start())
     right = (count(data, line_ends, ord("{")) == 1) & (_escaped_quotes(data, line_ends) == 0)
     nulls = {}
     for name, at in found.items():
