@@ -6,23 +6,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 PRISM_VERSION := v2.77.0
 
-.PHONY: help score test lint format bench prism lock clean
+.PHONY: help score test test-cloud lint format bench prism lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-score: $(VENV)/ready ## set up and score the example's real data, in both formats
+score: $(VENV)/ready ## set up and score the example's real data, in all formats
 	@$(BIN)/python examples/make_iris_data.py build/irises
-	@for format in jsonl parquet; do \
+	@for format in jsonl csv parquet; do \
 	  echo; echo "--- $$format"; \
 	  $(BIN)/python -m beam_jobs.score --model iris_model.iris_predict:IrisModel \
 	    --input build/irises/$$format/ --output build/scored/$$format \
 	    --overwrite --max_errors 5% || exit; \
 	done
-	@$(BIN)/python examples/show_output.py build/scored/jsonl build/scored/parquet
+	@$(BIN)/python examples/show_output.py build/scored/jsonl build/scored/csv build/scored/parquet
 
 test: $(VENV)/ready ## set up and run all tests
 	@$(BIN)/python -m pytest -n 2
+
+test-cloud: $(VENV)-cloud/ready ## run the tests on object stores, gs:// and s3://, on this machine
+	@$(VENV)-cloud/bin/python -m pytest -n 2 tests_cloud
 
 lint: $(VENV)/ready ## check style and types
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
@@ -42,13 +45,16 @@ build/prism:
 	@mkdir -p build
 	@GOBIN=$(CURDIR)/build go install github.com/apache/beam/sdks/v2/go/cmd/prism@$(PRISM_VERSION)
 
-lock: $(VENV)/ready ## renew requirements.lock
+lock: $(VENV)/ready ## renew requirements.lock and requirements-cloud.lock
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
 	  --upgrade --no-header --no-annotate --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile setup.py --extra gcp --extra aws --extra test-cloud --universal \
+	  --python-version 3.11 --constraint requirements.lock \
+	  --upgrade --no-header --no-annotate --quiet --output-file requirements-cloud.lock
 
 clean: ## remove what was made here
-	@rm -rf build dist $(VENV) *.egg-info examples/iris_model/*.egg-info
+	@rm -rf build dist $(VENV) $(VENV)-cloud *.egg-info examples/iris_model/*.egg-info
 
 $(VENV)/ready: requirements.lock setup.py examples/iris_model/setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -59,4 +65,15 @@ $(VENV)/ready: requirements.lock setup.py examples/iris_model/setup.py
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
 	  -e . -e examples/iris_model
 	@$(BIN)/pip check --quiet --disable-pip-version-check
+	@touch $@
+
+# With uv, as pip takes over a minute for all that belongs to gcp.
+$(VENV)-cloud/ready: requirements-cloud.lock setup.py
+	@echo "Setting up $(VENV)-cloud, once: 1 GB"
+	@$(PYTHON) -m venv --clear $(VENV)-cloud
+	@$(VENV)-cloud/bin/pip install --quiet --disable-pip-version-check uv
+	@$(VENV)-cloud/bin/uv pip install --quiet --python $(VENV)-cloud -r requirements-cloud.lock
+	@$(VENV)-cloud/bin/uv pip install --quiet --python $(VENV)-cloud \
+	  --no-build-isolation --no-deps -e .
+	@$(VENV)-cloud/bin/pip check --quiet --disable-pip-version-check
 	@touch $@

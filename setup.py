@@ -6,13 +6,26 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-BEAM = ["apache-beam>=2.70,<3"]
+BEAM = [
+    "apache-beam>=2.70,<3",
+    "tqdm>=4.66,<5",  # progress on a terminal; the launcher alone needs it
+]
 TEST = [
     *BEAM,
+    "duckdb>=1.1",  # this, pandas and polars read what a job writes
     "hypothesis>=6.100",
+    "pandas>=2.2",
+    "polars>=1.9",
     "pytest>=8",
     "pytest-xdist>=3.6",
     "scikit-learn>=1.5,<2",  # the example model, and its real data
+]
+TEST_CLOUD = [  # with the extras gcp and aws
+    "gcp-storage-emulator>=2024.8",
+    "moto[server]>=5.1",
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "setuptools>=70",
 ]
 DEV = [
     *TEST,
@@ -44,6 +57,7 @@ setup(
         "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
         "aws": [requirement.replace("beam", "beam[aws]") for requirement in BEAM],
         "test": TEST,
+        "test-cloud": TEST_CLOUD,
         "dev": DEV,
     },
     classifiers=[

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import apache_beam as beam
 import pyarrow as pa
@@ -15,6 +15,9 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
+from beam_jobs.stores import is_about_the_path, is_bucket, is_url, plain_errors
+from model_dofns.counters import BYTES_READ, FILES_READ, Report
+from model_dofns.dofns import count
 from model_dofns.exceptions import InputError, UnreadableFileError
 from model_dofns.formats.base import Block, Format, Layout, Range
 from model_dofns.formats.compression import codec_of
@@ -34,7 +37,10 @@ def open_file(path: str) -> BinaryIO:
     """
     try:
         opened: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except (BeamIOError, OSError) as error:
+    except Exception as error:
+        # A NotImplementedError is Beam's word for what Google's store has packed twice.
+        if not is_about_the_path(error) and not isinstance(error, NotImplementedError):
+            raise
         raise UnreadableFileError(
             f"{path} cannot be opened: {type(error).__name__}: {error}"
         ) from error
@@ -43,7 +49,7 @@ def open_file(path: str) -> BinaryIO:
 
 def absolute(path: str) -> str:
     """A local path as workers must see it, who run in folders of their own; a URL as it is."""
-    return path if "://" in path else os.path.abspath(path) + ("/" if path.endswith("/") else "")
+    return path if is_url(path) else os.path.abspath(path) + ("/" if path.endswith("/") else "")
 
 
 def match_input(patterns: Iterable[str]) -> list[InputFile]:
@@ -58,7 +64,8 @@ def match_input(patterns: Iterable[str]) -> list[InputFile]:
     found: dict[str, InputFile] = {}
     for pattern in patterns:
         try:
-            files = _matched(absolute(pattern))
+            with plain_errors():
+                files = _matched(absolute(pattern))
         except (BeamIOError, OSError, ValueError) as error:
             raise InputError(f"--input {pattern!r} cannot be looked up: {error}") from error
         if not files:
@@ -73,7 +80,7 @@ def match_input(patterns: Iterable[str]) -> list[InputFile]:
 def _matched(pattern: str) -> list[InputFile]:
     glob = pattern.rstrip("/")
     first = _GLOB_CHARACTER.search(glob)
-    if first is None or FileSystems.exists(glob):  # a name may have characters of a glob in it
+    if first is None or _exists(glob):  # a name may have characters of a glob in it
         beginning, asked_for = glob, set()
         if os.path.isdir(glob):
             _refuse_unseen(glob)
@@ -81,7 +88,8 @@ def _matched(pattern: str) -> list[InputFile]:
     else:
         beginning = glob[: first.start()].rpartition("/")[0]
         asked_for = {part[0] for part in glob[len(beginning) :].split("/") if part}
-    matched = _match(glob) + _match(f"{glob}/**")  # files, and what is in folders
+    # Files, and what is in folders; a whole bucket is no file.
+    matched = ([] if is_bucket(glob) else _match(glob)) + _match(f"{glob}/**")
     return [
         file
         for file in matched
@@ -93,9 +101,25 @@ def _matched(pattern: str) -> list[InputFile]:
     ]
 
 
+def _exists(path: str) -> bool:
+    """Whether there is a file or a folder of this very name, with characters of a glob in it."""
+    if is_bucket(path):
+        return False
+    # In a store a folder is what is in it; to look for one of every glob would list all twice.
+    in_folder = (
+        _match(f"{_GLOB_CHARACTER.sub('?', path)}/**") if is_url(path) and "[" in path else []
+    )
+    return FileSystems.exists(path) or any(f.path.startswith(f"{path}/") for f in in_folder)
+
+
 def _match(pattern: str) -> list[InputFile]:
     matched = FileSystems.match([pattern])[0].metadata_list
-    found = [(file.path, file.size_in_bytes) for file in matched if not os.path.isdir(file.path)]
+    found = [
+        (file.path, file.size_in_bytes)
+        for file in matched
+        # Tools put an object with such a name, and nothing in it, where a store shows a folder.
+        if not file.path.endswith("/") and not os.path.isdir(file.path)
+    ]
     for path, _ in found:
         if os.path.exists(path) and not os.path.isfile(path):
             raise InputError(f"the input {path} is a pipe or a device: it cannot be read twice")
@@ -145,6 +169,22 @@ def whole(file: InputFile) -> FileRange:
     return FileRange(Range(file.path, 0, sys.maxsize), file)
 
 
+class CountingFile:
+    """A file that knows how many bytes have been read from it; all else is the file's own."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.bytes = 0
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self.bytes += len(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typed
     """Lists of ranges in, the blocks of one list in their order out.
 
@@ -164,33 +204,54 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
         self,
         formats: Mapping[str, Format],
         layout: Layout,
+        *,
         skip_bad_files: bool = False,
         limit: int | None = None,
+        report: Report | None = None,
     ) -> None:
         self._formats = formats
         self._layout = layout
         self._skip_bad_files = skip_bad_files
         self._limit = limit
+        self._report = report
 
     def process(self, element: Sequence[FileRange]) -> Iterator[Block | TaggedOutput]:
         left = self._limit
         for part in element:
+            if left == 0:
+                return
             try:
-                for block in self._blocks(part):
+                for block in self._counted(part):
                     if left is not None:
                         records = self._formats[block.format].records(block, self._layout)
                         block = block if len(records) <= left else records.first(left)
                         left -= min(len(records), left)
                     yield block
                     if left == 0:
-                        return
+                        break
             except UnreadableFileError as error:
                 if not self._skip_bad_files:
                     raise
                 yield TaggedOutput(UNREADABLE, (part.file.path, (str(error), part.file.format)))
 
-    def _blocks(self, element: FileRange) -> Iterator[Block]:
-        """The blocks of the range.
+    def _counted(self, element: FileRange) -> Iterator[Block]:
+        """The blocks of the range; what has been read is counted once they have been scored."""
+        part, file_bytes = element.part, element.file.bytes
+        size, counted = min(part.stop, file_bytes) - part.start, 0
+        try:
+            for block, read in self._blocks(element):
+                yield block
+                # By now it has been scored, where stages are fused. More may be read than the
+                # range has: its last line to the end, a footer, a page twice.
+                new = min(read, size) - counted
+                count({BYTES_READ: new}, self._report)
+                counted += new
+        finally:
+            ends_file = part.stop >= file_bytes
+            count({BYTES_READ: size - counted, FILES_READ: int(ends_file)}, self._report)
+
+    def _blocks(self, element: FileRange) -> Iterator[tuple[Block, int]]:
+        """The blocks of the range, each with how many bytes of the file have been read by then.
 
         Raises:
             UnreadableFileError: the file vanished, changed, or is broken.
@@ -209,12 +270,18 @@ class ReadBlocks(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not typ
                 format_ = self._formats[element.file.format]
                 if size == 0 and format_.may_be_compressed and codec_of(path) is not None:
                     raise OSError("it is empty, and not even compressed nothing is")
-                yield from format_.read_blocks(
-                    format_.opened(file, path),
+                counting = CountingFile(file)
+                for block in format_.read_blocks(
+                    format_.opened(cast(BinaryIO, counting), path),
                     element.part,
                     max_record_bytes=self._layout.max_record_bytes,
-                )
-        except (BeamIOError, OSError, pa.ArrowException) as error:
+                ):
+                    yield block, counting.bytes
+        except UnreadableFileError:
+            raise
+        except Exception as error:
+            if not is_about_the_path(error) and not isinstance(error, pa.ArrowException):
+                raise
             raise UnreadableFileError(
                 f"{path} cannot be read: {type(error).__name__}: {error}"
             ) from error

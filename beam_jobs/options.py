@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_jobs.logs import LEVELS
 from model_dofns.exceptions import UsageError
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import MAX_RECORD_BYTES, Layout, plain_name
@@ -26,6 +28,7 @@ runner flags:
   runner's job server knows follows a bare "--".
 
 examples:
+  python -m beam_jobs.score --model iris --input data/ --output out --plan
   python -m beam_jobs.score --model iris_model.iris_predict:IrisModel \\
       --input 'data/*.jsonl' --output out
   python -m beam_jobs.score --models models.yaml --model iris \\
@@ -65,6 +68,8 @@ class Options:
     num_shards: int | None = None
     limit: int | None = None
     batch_size: int | None = None
+    log_level: str = "info"
+    plan: bool = False
     pipeline_args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -132,7 +137,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m beam_jobs.score",
         description="Score the records of many files with a model, on Apache Beam.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # 80 columns everywhere: the texts above are laid out for them.
+        formatter_class=functools.partial(argparse.RawDescriptionHelpFormatter, width=80),
         allow_abbrev=False,
         fromfile_prefix_chars="@",
     )
@@ -270,6 +276,20 @@ def _parser() -> argparse.ArgumentParser:
         default=MaxErrors(),
         metavar="N|P%",
         help="how many rejects are still a success (default: %(default)s)",
+    )
+    running = parser.add_argument_group("running")
+    running.add_argument(
+        "--plan",
+        action="store_true",
+        help="say what would be read, scored and written, try a sample of the records, and write"
+        " nothing",
+    )
+    running.add_argument(
+        "--log_level",
+        choices=LEVELS,
+        default="info",
+        help="of what this job logs to stderr, here and on workers (default: %(default)s); Beam and"
+        " models are heard from warning on, or info if debug",
     )
     return parser
 

@@ -5,14 +5,17 @@ A folder is whole if it has a ``_manifest.json``; that is written last, and remo
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import posixpath
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.sink import make_folder, remove_parts
+from beam_jobs.stores import plain_errors
 from model_dofns.exceptions import OutputFolderError, ScoringError
 from model_dofns.manifest import (
     JOB_FILE,
@@ -54,6 +57,20 @@ class OutputFolder:
     def manifest(self) -> str:
         return posixpath.join(self.path, MANIFEST_FILE)
 
+    def check(self, *, overwrite: bool) -> bool:
+        """Refuse the folder as :meth:`prepare` would; nothing is written.
+
+        Returns:
+            True where there is something in it, which would be replaced.
+
+        Raises:
+            OutputFolderError: as :meth:`prepare`.
+        """
+        try:
+            return bool(self._names_to_replace(overwrite))
+        except (BeamIOError, OSError, ValueError) as error:
+            raise self._unusable(error) from error
+
     def prepare(self, *, overwrite: bool) -> None:
         """Empty the folder of an earlier job's files, or refuse it; then write ``_job.json``.
 
@@ -62,13 +79,28 @@ class OutputFolder:
                 that a job of this library made it; or it cannot be written.
         """
         try:
-            self._prepare(overwrite)
+            with plain_errors():
+                self._prepare(overwrite)
         except (BeamIOError, OSError, ValueError) as error:  # a ValueError: no such file system
-            raise OutputFolderError(
-                f"the output folder {self.path} cannot be used: {error}"
-            ) from error
+            raise self._unusable(error) from error
 
-    def _prepare(self, overwrite: bool) -> None:
+    def _unusable(self, error: Exception) -> OutputFolderError:
+        return OutputFolderError(f"the output folder {self.path} cannot be used: {error}")
+
+    def _refuse_unwritable(self) -> None:
+        """As far as can be seen without writing: of a local folder, whether it can be made."""
+        if "://" in self.path:
+            return
+        above = self.path
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        if not os.path.isdir(above):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), above)
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), above)
+
+    def _names_to_replace(self, overwrite: bool) -> set[str]:
+        self._refuse_unwritable()
         names = _entries(self.path)
         if names and not overwrite:
             raise OutputFolderError(
@@ -81,6 +113,10 @@ class OutputFolder:
                 f" {MANIFEST_FILE} of {LIBRARY}: --overwrite removes only what a job of ours wrote;"
                 " name another folder, or empty this one yourself"
             )
+        return names
+
+    def _prepare(self, overwrite: bool) -> None:
+        names = self._names_to_replace(overwrite)
         _delete(self.manifest)  # first: from here on the folder is not whole
         for name in sorted(names):
             if name == TEMPORARY_FOLDER:
@@ -91,16 +127,18 @@ class OutputFolder:
             _delete(self.rejects)
         make_folder(self.path)
         try:
-            self._write_job({})
-        except (BeamIOError, OSError):
+            with plain_errors():
+                self._write_job({})
+        except OSError:
             self.remove_temporary()  # or the folder would be neither empty nor ours
             raise
 
     def mark(self, status: str, error: str) -> None:
         """Say in ``_job.json`` how a job ended that did not get to its manifest, if that works."""
         try:
-            self.refuse_if_taken()
-            self._write_job({"status": status, "ended": now(), "error": error})
+            with plain_errors():
+                self.refuse_if_taken()
+                self._write_job({"status": status, "ended": now(), "error": error})
         except (BeamIOError, OSError, ValueError, ScoringError) as failure:  # the job's own matters
             _LOGGER.warning("%s cannot be marked as %s: %s", self.path, status, failure)
 
@@ -147,10 +185,11 @@ class OutputFolder:
     def remove_temporary(self) -> None:
         """Remove what was only needed while the job ran; a job that is done is done without it."""
         try:
-            _delete(self.temporary)
-            above = posixpath.join(self.path, TEMPORARY_FOLDER)
-            if not _entries(above):
-                _delete(above)
+            with plain_errors():
+                _delete(self.temporary)
+                above = posixpath.join(self.path, TEMPORARY_FOLDER)
+                if not _entries(above):
+                    _delete(above)
         except (BeamIOError, OSError) as error:
             _LOGGER.warning("%s cannot be removed: %s", self.temporary, error)
 
@@ -160,7 +199,8 @@ class OutputFolder:
     def is_whole(self) -> bool:
         """Whether this job has written its manifest, as far as can be seen."""
         try:
-            return self.read_manifest().job == self.job
+            with plain_errors():
+                return self.read_manifest().job == self.job
         except (BeamIOError, OSError, ValueError, TypeError):  # none, or that of something else
             return False
 
@@ -182,7 +222,8 @@ def _entries(folder: str) -> set[str]:
     """The names of what is in a folder, folders included; none where there is no folder."""
     prefix = folder.rstrip("/") + "/"
     matched = FileSystems.match([prefix + "**"])[0].metadata_list
-    return {file.path[len(prefix) :].split("/")[0] for file in matched}
+    # A store may have an object of the folder's own name, with a / at its end, put there by a tool.
+    return {file.path[len(prefix) :].split("/")[0] for file in matched} - {""}
 
 
 def _delete(path: str) -> None:

@@ -35,6 +35,8 @@ from beam_jobs.files import (
 from beam_jobs.options import Options
 from beam_jobs.output_folder import OutputFolder
 from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text
+from beam_jobs.stores import check_access, is_url, use_options
+from model_dofns.counters import Report
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn, ScoredRecords
 from model_dofns.exceptions import OutputFolderError, ScoringError, UsageError
 from model_dofns.formats.base import Block, Format, Layout
@@ -48,6 +50,7 @@ from model_dofns.manifest import (
 )
 from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.models_file import resolve_model
+from model_dofns.reasons import merged
 from model_dofns.rejects import READ_STAGE, Reject
 from model_dofns.scorer import Scorer
 from model_dofns.settling import settle
@@ -99,6 +102,8 @@ def plan(options: Options, runner: str = "") -> Job:
     # Before a model is loaded, as that may change the working folder.
     output = absolute(options.output).rstrip("/")
     patterns = [absolute(pattern) for pattern in options.input]
+    use_options(options.pipeline_args)
+    check_access([*patterns, absolute(options.output)])
     spec = resolve_model(options.model, options.models, options.expect_version)
     layout, metadata = options.layout, None
     if options.preflight:
@@ -142,11 +147,16 @@ def _refuse_overlap(job: Job) -> None:
 
 def _real(path: str) -> str:
     """A local path without links; a URL as it is."""
-    return path if "://" in path else os.path.realpath(path)
+    return path if is_url(path) else os.path.realpath(path)
 
 
-def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
+def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.PCollection:
     """Add a job to a pipeline; nothing runs and nothing is written.
+
+    Args:
+        root: the pipeline.
+        job: the job.
+        report: told on workers what they count, as they do; it travels with the graph.
 
     Returns:
         The job's status, one element, once the manifest is written.
@@ -163,11 +173,19 @@ def build(root: beam.Pipeline, job: Job) -> beam.PCollection:
             >> beam.FlatMap(cut_into_ranges, job.formats, job.layout.max_record_bytes)
             | "Spread over workers" >> beam.Reshuffle()
         )
-    reader = ReadBlocks(job.formats, job.layout, options.skip_bad_files, options.limit)
+    reader = ReadBlocks(
+        job.formats,
+        job.layout,
+        skip_bad_files=options.skip_bad_files,
+        limit=options.limit,
+        report=report,
+    )
     read = ranges | "Read blocks" >> beam.ParDo(reader).with_output_types(Block).with_outputs(
         UNREADABLE, main=BLOCKS
     )
-    score = ScoreDoFn(job.spec, job.layout, formats=job.formats, batch_size=options.batch_size)
+    score = ScoreDoFn(
+        job.spec, job.layout, formats=job.formats, batch_size=options.batch_size, report=report
+    )
     scored = read[BLOCKS] | "Score" >> beam.ParDo(score).with_output_types(
         ScoredRecords
     ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)
@@ -265,6 +283,7 @@ def write_manifest(
         outputs=output_files,
         rejects=reject_files,
         records=records,
+        reasons=merged(reason for file in reject_files for reason in file.reasons),
         status=DONE if allowed else TOO_MANY_ERRORS,
     )
     job.folder.commit(manifest)

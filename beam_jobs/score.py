@@ -1,26 +1,29 @@
 """Score files with a model on Apache Beam: ``python -m beam_jobs.score --help``.
 
 From Python the same in steps: :func:`parse_args`, :func:`plan`, :func:`build` to add a job to a
-pipeline of one's own, :func:`run` to run it to its end.
+pipeline of one's own, :func:`run` to run it to its end; :func:`foreseen` only says what that would
+be.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-
+from beam_jobs.forecast import forecast
+from beam_jobs.logs import logging_at
 from beam_jobs.options import Options, parse_args
 from beam_jobs.pipeline import Job, build, plan
+from beam_jobs.progress import shown
+from beam_jobs.runner import empty_pipeline, runner_name
+from beam_jobs.summary import Summary, many
 from model_dofns.exceptions import (
     EXIT_DONE,
     InterruptedJobError,
@@ -29,66 +32,40 @@ from model_dofns.exceptions import (
     UnreadableFileError,
     UsageError,
 )
-from model_dofns.manifest import TOO_MANY_ERRORS, Manifest
 
-__all__ = ["Job", "Options", "Summary", "build", "main", "parse_args", "plan", "run"]
+__all__ = ["Job", "Options", "Summary", "build", "foreseen", "main", "parse_args", "plan", "run"]
 
 _LOGGER = logging.getLogger("beam_jobs.score")  # also where this runs as __main__
-# The runner that needs nothing but this process; Beam's DirectRunner may be one of several.
-_DEFAULT_RUNNER = "FnApiRunner"
 _WHILE_RUNNING = re.compile(r" \[while running '[^']*'\]")
 
 
-@dataclass(frozen=True)
-class Summary:
-    """How a job ended that ran to its end."""
-
-    output: str
-    manifest: Manifest
-
-    @property
-    def too_many_errors(self) -> bool:
-        return self.manifest.status == TOO_MANY_ERRORS
-
-    def table(self) -> str:
-        """What became of every record, for people."""
-        records, rejects = self.manifest.records, self.manifest.rejects
-        rows = [("records read", records["read"], f"{len(self.manifest.inputs)} files")]
-        rows.append(("scored", records["scored"], f"{len(self.manifest.outputs)} part files"))
-        rows += [
-            (f"rejected at {stage}", count, "") for stage, count in records["rejected"].items()
-        ]
-        bad_files = [file for file in self.manifest.inputs if file.error is not None]
-        if bad_files:  # the rows before the damage are scored, and counted
-            rows.append(("files not read whole", len(bad_files), bad_files[0].path))
-        lines = [f"{name:<22}{count:>12,}  {note}".rstrip() for name, count, note in rows]
-        where = f"{self.output}/_rejects" if rejects else "none"
-        return "\n".join([*lines, f"{'predictions':<22}{self.output}", f"{'rejects':<22}{where}"])
-
-
-def run(options: Options) -> Summary:
+def run(options: Options, *, show_progress: bool = False) -> Summary:
     """Run a job to its end.
 
+    Args:
+        options: the command line.
+        show_progress: on stderr, while it runs: a line that is redrawn if that is a terminal, else
+            a log line now and then.
+
     Raises:
-        UsageError: there is no such runner.
+        UsageError: there is no such runner; or only a plan was asked for.
         DoesNotFitError: found before it started: the model, the input or the output folder.
         InterruptedJobError: it was interrupted, and has been cancelled.
         ScoringError: it failed; the output folder is not whole.
     """
-    pipeline_options = PipelineOptions(list(options.pipeline_args))
-    standard = pipeline_options.view_as(StandardOptions)
-    standard.runner = standard.runner or _DEFAULT_RUNNER
-    try:
-        pipeline = beam.Pipeline(options=pipeline_options)  # checks the flags, and starts nothing
-    except (ValueError, ImportError) as error:
-        raise UsageError(f"--runner {standard.runner}: {error}") from error
-    job = plan(options, standard.runner)
+    if options.plan:
+        raise UsageError("with --plan nothing is run: foreseen() says what would be")
+    pipeline = empty_pipeline(options)
+    job = plan(options, runner_name(pipeline))
     folder = job.folder
     folder.prepare(overwrite=options.overwrite)
     _LOGGER.info("%s", _announcement(job))
     try:
-        build(pipeline, job)
-        _wait(pipeline.run())
+        with shown(job, pipeline.runner, show_progress) as progress:
+            build(pipeline, job, progress.report)
+            result = pipeline.run()
+            progress.follow(result)
+            _wait(result)
         return Summary(folder.path, folder.read_manifest())
     except (Exception, KeyboardInterrupt) as error:
         if folder.is_whole():
@@ -102,13 +79,23 @@ def run(options: Options) -> Summary:
         raise failure from error
 
 
+def foreseen(options: Options) -> str:
+    """What a job would do, for people; nothing is written.
+
+    Raises:
+        ScoringError: as :func:`run` would raise it.
+    """
+    job = plan(options, runner_name(empty_pipeline(options)))
+    return forecast(job, replaces=job.folder.check(overwrite=options.overwrite))
+
+
 def _announcement(job: Job) -> str:
     name = job.options.model
     if job.metadata is not None:
         name = f"{job.metadata.qualified_name} {job.metadata.version}"
     size = sum(file.bytes for file in job.files)
     return (
-        f"Scoring {len(job.files)} files ({size:,} bytes) with {name} on {job.runner} into"
+        f"Scoring {many(len(job.files), 'file')} ({size:,} bytes) with {name} on {job.runner} into"
         f" {job.folder.path}, as job {job.id}"
     )
 
@@ -153,11 +140,6 @@ def cause_of(error: BaseException) -> str:
     return "\n".join(lines[len(list(frames)) :]).strip()
 
 
-def _has_a_traceback_to_show(record: logging.LogRecord) -> bool:
-    """False for an error of ours, which says what was wrong and is printed when the job ends."""
-    return not (record.exc_info and isinstance(record.exc_info[1], ScoringError))
-
-
 def _say(text: str, stream: TextIO) -> None:
     """Print, where that can be done: a closed pipe changes nothing about how a job ended."""
     encoding = stream.encoding or "utf-8"
@@ -168,29 +150,44 @@ def _say(text: str, stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1 if stream is sys.stdout else 2)
 
 
+@contextlib.contextmanager
+def _endings_as_interrupts() -> Iterator[None]:
+    """What a scheduler sends is taken as what a person sends: the job is cancelled and marked."""
+    endings = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(ending, signal.default_int_handler) for ending in endings]
+    try:
+        yield
+    finally:
+        for ending, handler in zip(endings, before, strict=True):
+            signal.signal(ending, handler)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, print what became of it, and return the exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    _LOGGER.setLevel(logging.INFO)
-    # What a scheduler sends is taken as what a person sends: the job is cancelled and marked.
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
-    logging.getLogger("apache_beam.runners.common").addFilter(_has_a_traceback_to_show)
     try:
-        summary = run(parse_args(sys.argv[1:] if argv is None else argv))
-        _say(summary.table(), sys.stdout)
-        if summary.too_many_errors:
-            raise TooManyErrorsError(
-                "more records were rejected than --max_errors"
-                f" {summary.manifest.options['max_errors']} allows: see {summary.output}/_rejects"
-            )
-        return EXIT_DONE
+        options = parse_args(sys.argv[1:] if argv is None else argv)
+        with logging_at(options.log_level), _endings_as_interrupts():
+            return _main(options)
     except ScoringError as error:
         _say(f"error: {error}", sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:  # before the job had started
         _say("interrupted", sys.stderr)
         return InterruptedJobError.exit_code
+
+
+def _main(options: Options) -> int:
+    if options.plan:
+        _say(foreseen(options), sys.stdout)
+        return EXIT_DONE
+    summary = run(options, show_progress=True)
+    _say(summary.table(), sys.stdout)
+    if summary.too_many_errors:
+        raise TooManyErrorsError(
+            "more records were rejected than --max_errors"
+            f" {summary.manifest.options['max_errors']} allows: see {summary.output}/_rejects"
+        )
+    return EXIT_DONE
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, BinaryIO, Protocol
 
 from apache_beam.io.filesystem import CompressionTypes
@@ -24,6 +24,7 @@ from model_dofns.dofns import ScoredRecords
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats.base import Format, Payload
 from model_dofns.manifest import OutputFile
+from model_dofns.reasons import Reason, ReasonTally
 from model_dofns.rejects import Reject
 
 _PART_NAME = re.compile(r"part-\d{5,}-of-\d{5,}(\.\w+)+")
@@ -33,6 +34,9 @@ class Part(Protocol):
     """What goes into one part file; ``rows`` says what has been written so far."""
 
     rows: dict[str, int]
+
+    def reasons(self) -> tuple[Reason, ...]:
+        """Of rejects, why."""
 
     def takes(self, element: Any) -> bool:
         """False where the element needs a file of its own: a table of another schema."""
@@ -60,6 +64,9 @@ class PredictionsPart:
         self._last = element.payload
         self.rows["scored"] += element.rows
 
+    def reasons(self) -> tuple[Reason, ...]:
+        return ()
+
     def close(self) -> None:
         self._writer.close()
 
@@ -70,6 +77,7 @@ class RejectsPart:
     def __init__(self, file: BinaryIO) -> None:
         self.rows: dict[str, int] = {}
         self._file = file
+        self._tally = ReasonTally()
 
     def takes(self, element: Reject) -> bool:
         return True
@@ -77,6 +85,10 @@ class RejectsPart:
     def write(self, element: Reject) -> None:
         self._file.write(element.to_json())
         self.rows[element.stage] = self.rows.get(element.stage, 0) + 1
+        self._tally.add(element)
+
+    def reasons(self) -> tuple[Reason, ...]:
+        return self._tally.reasons()
 
     def close(self) -> None:
         """Nothing is left: lines are written as they come."""
@@ -133,13 +145,10 @@ class PartsSink(Sink):  # type: ignore[misc]  # Beam's classes are not typed
         self, init_result: None, writer_results: Iterable[list[OutputFile]], _: Any
     ) -> Iterator[str]:
         written = sorted((file for files in writer_results for file in files), key=lambda f: f.path)
+        names = (f"part-{i:05d}-of-{len(written):05d}" for i in range(len(written)))
         finished = [
-            OutputFile(
-                posixpath.join(self._folder, f"part-{i:05d}-of-{len(written):05d}{self._suffix}"),
-                file.rows,
-                file.bytes,
-            )
-            for i, file in enumerate(written)
+            replace(file, path=posixpath.join(self._folder, f"{name}{self._suffix}"))
+            for file, name in zip(written, names, strict=True)
         ]
         if written:
             self._rename([f.path for f in written], [f.path for f in finished])
@@ -207,7 +216,7 @@ class PartsWriter(BundleWriter):  # type: ignore[misc]  # Beam's classes are not
         self._file.close()
         path = self._next_path()
         size = FileSystems.match([path])[0].metadata_list[0].size_in_bytes
-        self._written.append(OutputFile(path, self._part.rows, size))
+        self._written.append(OutputFile(path, self._part.rows, size, self._part.reasons()))
         self._part = self._file = None
 
 
@@ -218,11 +227,15 @@ def to_text(file: OutputFile) -> str:
 
 def from_text(text: str) -> OutputFile:
     """What :func:`to_text` wrote."""
-    return OutputFile(**json.loads(text))
+    fields = json.loads(text)
+    fields["reasons"] = tuple(Reason(**reason) for reason in fields["reasons"])
+    return OutputFile(**fields)
 
 
 def make_folder(path: str) -> None:
     """Make a folder, and those above it, where there is none; object stores need none."""
+    if not FileSystems.get_filesystem(path).has_dirs():
+        return
     if not FileSystems.exists(path):
         try:
             FileSystems.mkdirs(path)

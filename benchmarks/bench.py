@@ -24,12 +24,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
 HERE = Path(__file__).parent
 FIELDS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
-FORMATS = ("jsonl", "parquet")
+# What is measured, and how its files are named behind the number of rows.
+INPUTS = {
+    "jsonl": ".jsonl",
+    "csv": ".csv",
+    "csv, all quoted": "-quoted.csv",
+    "parquet": ".parquet",
+}
 
 
 def make_input(folder: Path, rows: int) -> None:
@@ -40,6 +47,12 @@ def make_input(folder: Path, rows: int) -> None:
     with open(folder / f"{rows}.jsonl", "w") as lines:
         for record in table.to_pylist():
             lines.write(json.dumps(record) + "\n")
+    texts = pa.table([column.cast(pa.string()) for column in table.columns], table.column_names)
+    for name, quoting in (("csv", "none"), ("csv, all quoted", "all_valid")):
+        with open(folder / f"{rows}{INPUTS[name]}", "wb") as cells:
+            cells.write(",".join(table.column_names).encode() + b"\n")
+            options = pyarrow.csv.WriteOptions(include_header=False, quoting_style=quoting)
+            pyarrow.csv.write_csv(texts, cells, options)
 
 
 def timed(command: list[str]) -> tuple[float, float]:
@@ -59,6 +72,8 @@ def checksum(paths: list[str]) -> tuple[int, float]:
     for path in paths:
         if path.endswith(".parquet"):
             probability = pq.read_table(path).column("prediction_probability")
+        elif path.endswith(".csv"):
+            probability = pyarrow.csv.read_csv(path).column("prediction_probability")
         else:
             probability = pc.struct_field(
                 pyarrow.json.read_json(path).column("prediction"), "probability"
@@ -82,16 +97,16 @@ def main() -> None:
         for rows in (small, large):
             elsewhere.submit(make_input, folder, rows).result()
         for _ in range(arguments.repeat):
-            for name in FORMATS:
+            for name, suffix in INPUTS.items():
                 for rows in (small, large):
-                    source = str(folder / f"{rows}.{name}")
+                    source = str(folder / f"{rows}{suffix}")
                     sums = []
                     for who in ("limit", "beam"):
                         target = folder / f"out-{who}"
                         shutil.rmtree(target, ignore_errors=True)
                         if who == "limit":
                             target.mkdir()
-                            script = [str(HERE / "limit.py"), source, str(target / f"part.{name}")]
+                            script = [str(HERE / "limit.py"), source, str(target / f"part{suffix}")]
                         else:
                             script = ["-m", "beam_jobs.score", "--model", "iris"]
                             script += ["--input", source, "--output", str(target)]
@@ -119,7 +134,7 @@ def print_table(
 
     print(f"| | {small:,} rows, s | {large:,} rows, s | s a million more | x limit | peak MB |")
     print("|---|---|---|---|---|---|")
-    for name in FORMATS:
+    for name in INPUTS:
         for who in ("limit", "beam"):
             cells = []
             for rows in (small, large):

@@ -8,10 +8,12 @@ writes. It trusts its input entirely; nothing that does the same work can be muc
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 from iris_model.iris_predict import IrisInput, IrisModel
@@ -55,6 +57,44 @@ def score_jsonl(model: IrisModel, source: str, target: str) -> None:
             out.write(joined.buffers()[2])
 
 
+def score_csv(model: IrisModel, source: str, target: str) -> None:
+    text = pa.large_binary()
+    with open(source, "rb") as lines, open(target, "wb") as out:
+        header = lines.readline()
+        names = header.decode().strip().split(",")
+        out.write(header[:-1] + b",prediction_species,prediction_probability\n")
+        held = b""
+        while piece := lines.read(BLOCK_BYTES):
+            end = piece.rfind(b"\n") + 1
+            block, held = held + piece[:end], piece[end:]
+            table = pyarrow.csv.read_csv(
+                pa.BufferReader(block),
+                read_options=pyarrow.csv.ReadOptions(
+                    use_threads=False, block_size=len(block), column_names=names
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=SCHEMA, include_columns=SCHEMA.names
+                ),
+            )
+            outputs = model.predict_batch(table.to_batches()[0])
+            ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+            spans = np.stack([np.append(0, ends[:-1] + 1), ends], axis=1).ravel()
+            rows = pa.LargeBinaryArray.from_buffers(
+                text, len(spans) - 1, [None, pa.py_buffer(spans), pa.py_buffer(block)]
+            ).take(pa.array(np.arange(0, len(spans), 2)))
+            comma, nothing = pa.scalar(b",", text), pa.scalar(b"", text)
+            joined = pc.binary_join_element_wise(
+                rows,
+                comma,
+                outputs.column("species").cast(text),
+                comma,
+                outputs.column("probability").cast(pa.string()).cast(text),
+                pa.scalar(b"\n", text),
+                nothing,
+            )
+            out.write(joined.buffers()[2])
+
+
 def score_parquet(model: IrisModel, source: str, target: str) -> None:
     file = pq.ParquetFile(source, pre_buffer=False)
     writer = None
@@ -76,5 +116,6 @@ def score_parquet(model: IrisModel, source: str, target: str) -> None:
 
 if __name__ == "__main__":
     input_path, output_path = sys.argv[1:]
-    score = score_parquet if input_path.endswith(".parquet") else score_jsonl
+    by_suffix = {".jsonl": score_jsonl, ".csv": score_csv, ".parquet": score_parquet}
+    score = by_suffix[Path(input_path).suffix]
     score(IrisModel(), input_path, output_path)

@@ -3,12 +3,14 @@
 ``python examples/make_iris_data.py FOLDER`` writes three files of each format::
 
     FOLDER/jsonl/irises-0.jsonl … irises-2.jsonl
+    FOLDER/csv/irises-0.csv … irises-2.csv
     FOLDER/parquet/irises-0.parquet … irises-2.parquet
 
 Each holds 50 of the 150 real irises, shuffled: ``id`` (0 to 149), the four measurements in cm and
 ``species_observed``. Between them stand hostile records, each a copy of a real iris with an ``id``
 from 150 on and one thing wrong. In JSON lines: a line cut short, a negative length, a text where a
-number is due, a missing field and a NaN. In Parquet: a null and a negative length.
+number is due, a missing field and a NaN. In CSV: a cell too few, a negative length, a stray quote
+and an empty cell. In Parquet: a null and a negative length.
 
 The same files come out every time; those there are replaced.
 """
@@ -68,6 +70,23 @@ def hostile_lines(irises: list[Record]) -> list[str]:
     return [json.dumps(cut)[:50], *map(json.dumps, (negative, text, missing, nan))]
 
 
+def csv_row(iris: Record) -> str:
+    """Return an iris as a row of CSV; no cell of it needs quotes."""
+    return ",".join(map(str, iris.values()))
+
+
+def hostile_cells(irises: list[Record]) -> list[str]:
+    """Return the hostile rows of CSV."""
+    few, negative, stray, empty = (
+        {**iris, "id": len(irises) + number} for number, iris in enumerate(irises[:4])
+    )
+    del few["species_observed"]
+    negative["petal_length"] *= -1
+    stray["sepal_length"] = '"5.1'
+    empty["petal_width"] = ""
+    return list(map(csv_row, (few, negative, stray, empty)))
+
+
 def hostile_rows(irises: list[Record]) -> list[Record]:
     """Return the hostile Parquet rows."""
     null, negative = (
@@ -88,7 +107,7 @@ def deal(real: list[T], hostile: list[T]) -> list[list[T]]:
 
 
 def write(folder: Path) -> str:
-    """Write both formats below ``folder``, which need not exist; return a line that says so."""
+    """Write all formats below ``folder``, which need not exist; return a line that says so."""
     irises = real_irises()
     bad_lines, bad_rows = hostile_lines(irises), hostile_rows(irises)
 
@@ -97,14 +116,21 @@ def write(folder: Path) -> str:
         file = folder / "jsonl" / f"irises-{number}.jsonl"
         file.write_bytes("".join(f"{line}\n" for line in lines).encode())
 
+    bad_cells = hostile_cells(irises)
+    (folder / "csv").mkdir(exist_ok=True)
+    for number, rows in enumerate(deal(list(map(csv_row, irises)), bad_cells)):
+        file = folder / "csv" / f"irises-{number}.csv"
+        file.write_bytes("".join(f"{row}\n" for row in (",".join(SCHEMA.names), *rows)).encode())
+
     (folder / "parquet").mkdir(exist_ok=True)
-    for number, rows in enumerate(deal(irises, bad_rows)):
-        table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    for number, records in enumerate(deal(irises, bad_rows)):
+        table = pa.Table.from_pylist(records, schema=SCHEMA)
         pq.write_table(table, folder / "parquet" / f"irises-{number}.parquet")
 
     return (
-        f"Wrote {len(irises)} irises to {folder}, in {FILES} files a format: jsonl with "
-        f"{len(bad_lines)} hostile records more, parquet with {len(bad_rows)}."
+        f"Wrote {len(irises)} irises to {folder}, in {FILES} files a format: jsonl with"
+        f" {len(bad_lines)} hostile records more, csv with {len(bad_cells)}, parquet with"
+        f" {len(bad_rows)}."
     )
 
 

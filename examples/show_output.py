@@ -3,6 +3,7 @@
 Of each output folder the first predictions and all rejects; at last a table of all folders.
 """
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -11,14 +12,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 
-def first_predictions(folder: Path, count: int) -> list[dict[str, Any]]:
-    """The first scored records of the first part file."""
+def first_predictions(folder: Path, count: int) -> list[str]:
+    """The beginning of the first part file."""
     part = min(folder.glob("part-*"))
     if part.suffix == ".parquet":
-        rows: list[dict[str, Any]] = pq.read_table(part).slice(0, count).to_pylist()
-        return rows
+        return [json.dumps(row) for row in pq.read_table(part).slice(0, count).to_pylist()]
     with part.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line, _ in zip(lines, range(count), strict=False)]
+        return [line.rstrip("\n") for line in itertools.islice(lines, count)]
 
 
 def rejects(folder: Path) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def show(folder: Path) -> None:
     """Print the first predictions, and why each reject was rejected."""
     print(f"\n--- {folder}: the first predictions")
     for record in first_predictions(folder, 3):
-        print(json.dumps(record))
+        print(record)
     print(f"--- {folder}: the rejects")
     for reject in rejects(folder):
         place = f"byte {reject['offset']}" if "offset" in reject else f"row {reject['row']}"

@@ -6,8 +6,8 @@ exact, the manifest's sums, travels as data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
 
 from model_dofns.rejects import STAGES, Reject
 
@@ -18,11 +18,25 @@ RECORDS_SCORED: Final = "records_scored"
 BATCHES_SCORED: Final = "batches_scored"
 PREDICT_MILLISECONDS: Final = "predict_milliseconds"
 MODEL_LOAD_MILLISECONDS: Final = "model_load_milliseconds"
+# Of the input, as it is stored; those of a file add up to its size when it has been read.
+BYTES_READ: Final = "bytes_read"
+# A file counts when its last range has been read; other workers may still be at earlier ones.
+FILES_READ: Final = "files_read"
+
+_REJECTED = "records_rejected_"
+
+# Told how much is to be added to which counters, where it happens and as it happens.
+Report: TypeAlias = Callable[[Mapping[str, int]], None]
 
 
 def records_rejected(stage: str) -> str:
     """The counter of the records that were rejected at a stage."""
-    return f"records_rejected_{stage}"
+    return f"{_REJECTED}{stage}"
+
+
+def is_rejected(name: str) -> bool:
+    """Whether a counter counts rejected records, of whichever stage."""
+    return name.startswith(_REJECTED)
 
 
 def rejected_by_stage(rejects: Iterable[Reject]) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""Scoring as Beam DoFns: thin shells round :class:`~model_dofns.Scorer`.
+"""Scoring blocks of files as a Beam DoFn: a thin shell round :class:`~model_dofns.Scorer`.
 
-The only module of this package that imports Beam.
+For records that a pipeline has in memory see :mod:`model_dofns.transforms`.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
     Args:
         spec: the model.
         layout, formats, batch_size: as :class:`~model_dofns.Scorer` takes them.
+        report: told the counts of each block, on the worker; it travels with this DoFn.
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
         *,
         formats: Mapping[str, Format] = FORMATS,
         batch_size: int | None = None,
+        report: counters.Report | None = None,
     ) -> None:
         self._spec = spec
         self._layout = layout
         self._formats = formats
         self._batch_size = batch_size
+        self._report = report
         self._scorer: Scorer | None = None
         self._said_which_model = False
 
@@ -104,10 +107,10 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
     def process(self, element: Block) -> Iterator[ScoredRecords | TaggedOutput]:
         assert self._scorer is not None, "setup() comes first"
         scored = self._scorer.score(element)
-        for name, amount in scored.counts.items():
-            _count(name, amount)
+        count(scored.counts, self._report)
         if not self._said_which_model:  # here, as what is counted in setup() is lost
-            _count(counters.MODEL_LOAD_MILLISECONDS, round(self._scorer.model_load_seconds * 1_000))
+            milliseconds = round(self._scorer.model_load_seconds * 1_000)
+            count({counters.MODEL_LOAD_MILLISECONDS: milliseconds})
             yield TaggedOutput(MODELS, self._scorer.metadata)
             self._said_which_model = True
         yield TaggedOutput(RECORDS_READ, (element.path, scored.records_read))
@@ -120,5 +123,9 @@ class ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not type
         self._scorer = None
 
 
-def _count(name: str, amount: int) -> None:
-    Metrics.counter(counters.NAMESPACE, name).inc(amount)
+def count(counts: Mapping[str, int], report: counters.Report | None = None) -> None:
+    """Add to Beam's counters, and tell whoever wants to know at once."""
+    for name, amount in counts.items():
+        Metrics.counter(counters.NAMESPACE, name).inc(amount)
+    if report is not None:
+        report(counts)

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from model_dofns.exceptions import ScoringError, UsageError
+from model_dofns.reasons import Reason
 from model_dofns.rejects import READ_STAGE
 
 LIBRARY: Final = "model-dofns"
@@ -62,11 +63,13 @@ class OutputFile:
         path: where it is.
         rows: what its writer wrote into it: ``{"scored": n}``, or rejects by stage.
         bytes: its size.
+        reasons: of rejects, why; the manifest has them in sum.
     """
 
     path: str
     rows: Mapping[str, int]
     bytes: int
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,20 +99,30 @@ class Manifest:
     rejects: tuple[OutputFile, ...]
     records: Mapping[str, Any]
     status: str
+    reasons: tuple[Reason, ...] = ()
     library: str = LIBRARY
     library_version: str = field(default_factory=lambda: library_version())
     python_version: str = field(default_factory=platform.python_version)
 
     def to_json(self) -> bytes:
+        fields = asdict(self)
+        for file in (*fields["outputs"], *fields["rejects"]):
+            del file["reasons"]  # they stand in the manifest once, in sum
         try:
-            return json.dumps(asdict(self), indent=2, ensure_ascii=False).encode() + b"\n"
+            return json.dumps(fields, indent=2, ensure_ascii=False).encode() + b"\n"
         except UnicodeEncodeError:  # a name that is not UTF-8
-            return json.dumps(asdict(self), indent=2).encode() + b"\n"
+            return json.dumps(fields, indent=2).encode() + b"\n"
 
     @classmethod
     def from_json(cls, text: bytes) -> Manifest:
         fields = json.loads(text)
-        for name, kind in (("inputs", InputFile), ("outputs", OutputFile), ("rejects", OutputFile)):
+        kinds = {
+            "inputs": InputFile,
+            "outputs": OutputFile,
+            "rejects": OutputFile,
+            "reasons": Reason,
+        }
+        for name, kind in kinds.items():
             fields[name] = tuple(kind(**item) for item in fields[name])
         return cls(**fields)
 

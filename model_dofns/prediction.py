@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from model_dofns.exceptions import EveryPredictionFailsError, RecordError
 from model_dofns.fast_accept import Mask
-from model_dofns.formats.base import Records, Rows
+from model_dofns.formats.base import Candidates, Rows
 from model_dofns.schemas import RecordSchema, is_interrupt, told
 
 # After so many guilty records the rest of a batch goes one by one.
@@ -119,7 +119,7 @@ class Predictor(ABC):
         self._failures_from_start: int | None = 0  # None once a prediction has succeeded
 
     @abstractmethod
-    def score(self, records: Records) -> Outcome:
+    def score(self, records: Candidates) -> Outcome:
         """Decode, validate, predict and check the records of a block.
 
         Raises:
@@ -127,7 +127,7 @@ class Predictor(ABC):
         """
 
     def _judged(
-        self, records: Records, rows: Rows, failures: list[Failure]
+        self, records: Candidates, rows: Rows, failures: list[Failure]
     ) -> Iterator[tuple[int, Any]]:
         """The records that the judge takes, as instances of the input class."""
         for row, record in zip(rows.tolist(), records.parse(rows.tolist()), strict=True):
@@ -216,7 +216,7 @@ class BatchPredictor(Predictor):
         super().__init__(model, input_schema, output_schema, turn)
         self._batch_size = batch_size
 
-    def score(self, records: Records) -> Outcome:
+    def score(self, records: Candidates) -> Outcome:
         failures: list[Failure] = []
         rows, inputs = self._inputs(records, failures)
         outcome = Outcome(rows[:0], self._output.batch([]), failures)
@@ -239,12 +239,12 @@ class BatchPredictor(Predictor):
             outcome.predictions = _concatenated([outputs for _, outputs in scored])
         return outcome
 
-    def _inputs(self, records: Records, failures: list[Failure]) -> tuple[Rows, pa.RecordBatch]:
+    def _inputs(self, records: Candidates, failures: list[Failure]) -> tuple[Rows, pa.RecordBatch]:
         """The valid records as columns, whichever way each was found to be valid; rows ascend."""
         assert self._input.arrow_schema is not None
         if self._input.fast_accept_off is None:
             rows, columns = records.columns(self._input.arrow_schema)
-            taken = self._input.accept(columns)
+            taken = self._input.accept(columns, as_text=records.are_texts)
         else:
             rows, taken = np.empty(0, np.int64), None
         if taken is None:
@@ -314,7 +314,7 @@ class BatchPredictor(Predictor):
 class RecordPredictor(Predictor):
     """For a model that has only ``predict``: it is handed just what its input class makes."""
 
-    def score(self, records: Records) -> Outcome:
+    def score(self, records: Candidates) -> Outcome:
         failures: list[Failure] = []
         outcome = Outcome(np.empty(0, np.int64), self._output.batch([]), failures)
         rows: list[int] = []

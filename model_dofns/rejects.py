@@ -25,9 +25,9 @@ class Reject:
         error: the name of the error's class.
         message: what was wrong, cut to 1,000 characters.
         source: ``input``, the record as text, or ``input_base64`` where it is no UTF-8; and
-            ``offset`` in bytes or ``row``, from 0, where it begins in its file.
-        format: the format of its file.
-        file: the file it is in.
+            ``offset`` in bytes or ``row``, from 0, where it begins in its file or its table.
+        format: the format of its file; ``dict``, ``row`` or ``table`` of a record in memory.
+        file: the file it is in; None of a record in memory.
         model: the qualified name of the model; None of a file that could not be read.
         version: the version of the model, likewise.
     """
@@ -37,7 +37,7 @@ class Reject:
     message: str
     source: Mapping[str, Any]
     format: str
-    file: str
+    file: str | None
     model: str | None
     version: str | None
 

@@ -33,7 +33,13 @@ Record: TypeAlias = Mapping[str, Any]
 
 
 # What a class may override to be handed a record as it is, with all its keys.
-_ENTRANCES = {"__new__", "__init__", "model_validate", "__get_pydantic_core_schema__"}
+_ENTRANCES = {
+    "__new__",
+    "__init__",
+    "model_validate",
+    "model_validate_strings",
+    "__get_pydantic_core_schema__",
+}
 
 
 class RecordSchema:
@@ -42,7 +48,8 @@ class RecordSchema:
     Attributes:
         record_class: the class itself.
         names: its fields, in order.
-        input_names: the keys it reads from a record: names and aliases.
+        keys: for each field, the keys it reads from a record: its name and its aliases.
+        input_names: all of these.
         arrow_schema: the columns a model is handed, or None where a field has no Arrow type.
         no_arrow_schema: why not, or None.
         fast_accept_off: why every row is judged alone, or None where the fast accept is on.
@@ -52,9 +59,11 @@ class RecordSchema:
         self.record_class = record_class
         fields = record_class.model_fields
         self.names = tuple(fields)
-        self.input_names = frozenset(self.names).union(
-            *(_keys(alias) for f in fields.values() for alias in (f.alias, f.validation_alias))
-        )
+        self.keys = {
+            name: frozenset({name}).union(_keys(field.alias), _keys(field.validation_alias))
+            for name, field in fields.items()
+        }
+        self.input_names = frozenset[str]().union(*self.keys.values())
         self.nullable = {name: _is_nullable(field.annotation) for name, field in fields.items()}
         self._python_types = {name: _plain_type(f.annotation) for name, f in fields.items()}
         self.no_arrow_schema: str | None = None
@@ -99,11 +108,14 @@ class RecordSchema:
             or any(_ENTRANCES & set(vars(c)) for c in classes)
         )
 
-    def accept(self, columns: pa.RecordBatch) -> tuple[pa.RecordBatch, Mask] | None:
+    def accept(
+        self, columns: pa.RecordBatch, *, as_text: bool = False
+    ) -> tuple[pa.RecordBatch, Mask] | None:
         """The fast accept: the columns as the model wants them, and the rows the judge would take.
 
         Args:
             columns: the fields of the class, in order; of any type.
+            as_text: they were read from text, as :meth:`judge` would be handed it.
 
         Returns:
             The columns in the types of ``arrow_schema``, and a mask with True for each row that
@@ -116,6 +128,8 @@ class RecordSchema:
         arrays = []
         for name, column in zip(self.names, columns.columns, strict=True):
             rule = self._rules[name]
+            if as_text and rule.allowed is not None and rule.plain is not str:
+                return None  # pydantic takes no text for one of some numbers
             array = rule.cast(column)
             if array is None:
                 return None

@@ -18,10 +18,10 @@ import pyarrow as pa
 from model_dofns import counters
 from model_dofns.exceptions import ModelError
 from model_dofns.formats import FORMATS
-from model_dofns.formats.base import Block, Format, Layout, Payload, Records
+from model_dofns.formats.base import Block, Candidates, Format, Layout, Payload, Records, Rows
 from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelMetadata, ModelSpec
-from model_dofns.prediction import BatchPredictor, Failure, Outcome, Predictor, RecordPredictor
+from model_dofns.prediction import BatchPredictor, Predictor, RecordPredictor
 from model_dofns.rejects import Reject
 from model_dofns.schemas import RecordSchema
 
@@ -46,6 +46,25 @@ class ScoredBlock:
     records_scored: int
     rejects: list[Reject]
     records_read: int
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What became of some records: each is in ``rows`` or in ``rejected``.
+
+    Attributes:
+        rows: the numbers of the scored records, ascending.
+        predictions: a row for each of them, in the columns of the model's output class.
+        rejected: the numbers of the others, ascending.
+        rejects: one for each of those.
+        counts: counter name -> how much to add (see :mod:`model_dofns.counters`).
+    """
+
+    rows: Rows
+    predictions: pa.RecordBatch
+    rejected: list[int]
+    rejects: list[Reject]
     counts: dict[str, int]
 
 
@@ -103,12 +122,35 @@ class Scorer:
             EveryPredictionFailsError: the first 1,000 records of this task all failed in predict.
         """
         records = self._formats[block.format].records(block, self.layout)
+        scored = self.score_records(records, block.format, block.path)
+        predictions = None
+        if len(scored.rows):
+            predictions = self._written(block, records, scored)
+        return ScoredBlock(
+            predictions, len(scored.rows), scored.rejects, len(records), scored.counts
+        )
+
+    def score_records(self, records: Candidates, format_name: str, file: str | None) -> Scored:
+        """Score records from anywhere; of what format and file they are is for their rejects.
+
+        Raises:
+            EveryPredictionFailsError: the first 1,000 records of this task all failed in predict.
+        """
         outcome = self._predictor.score(records)
         failures = sorted(outcome.failures, key=lambda failure: failure.row)
-        rejects = [self._reject(block, records, failure) for failure in failures]
-        predictions = None
-        if len(outcome.rows):
-            predictions = self._written(block, records, outcome)
+        rejects = [
+            Reject(
+                stage=failure.stage,
+                error=failure.error,
+                message=failure.message,
+                source=records.source(failure.row),
+                format=format_name,
+                file=file,
+                model=self.metadata.qualified_name,
+                version=self.metadata.version,
+            )
+            for failure in failures
+        ]
         counts = {
             counters.RECORDS_READ: len(records),
             counters.RECORDS_SCORED: len(outcome.rows),
@@ -117,41 +159,29 @@ class Scorer:
         }
         for stage, count in counters.rejected_by_stage(rejects).items():
             counts[counters.records_rejected(stage)] = count
-        return ScoredBlock(predictions, len(outcome.rows), rejects, len(records), counts)
-
-    def _written(self, block: Block, records: Records, outcome: Outcome) -> Payload:
-        """The scored records with their predictions, in the format they go into."""
         predictions = outcome.predictions
         if self.layout.with_version:
             predictions = self._with_version(predictions)
+        rejected = [failure.row for failure in failures]
+        return Scored(outcome.rows, predictions, rejected, rejects, counts)
+
+    def _written(self, block: Block, records: Records, scored: Scored) -> Payload:
+        """The scored records with their predictions, in the format they go into."""
         output_format = self.layout.output_format or block.format
         if output_format == block.format and self.layout.schema is None:
-            return records.with_predictions(outcome.rows, predictions)
+            return records.with_predictions(scored.rows, scored.predictions)
         into = self._formats[output_format]
-        return into.encode(records.fields(outcome.rows), predictions, self.layout)
+        return into.encode(records.fields(scored.rows), scored.predictions, self.layout)
 
     def _with_version(self, predictions: pa.RecordBatch) -> pa.RecordBatch:
         """The predictions with the model's name and version, as columns and as metadata."""
-        said = dict(
-            zip(_VERSION, (self.metadata.qualified_name, self.metadata.version), strict=True)
-        )
+        texts = (self.metadata.qualified_name, self.metadata.version)
+        said = dict(zip(_VERSION, texts, strict=True))
         for name, text in said.items():
             column = pa.array([text] * predictions.num_rows, pa.string())
             predictions = predictions.append_column(name, column)
         return predictions.replace_schema_metadata(
             {f"model_dofns.{name}": text for name, text in said.items()}
-        )
-
-    def _reject(self, block: Block, records: Records, failure: Failure) -> Reject:
-        return Reject(
-            stage=failure.stage,
-            error=failure.error,
-            message=failure.message,
-            source=records.source(failure.row),
-            format=block.format,
-            file=block.path,
-            model=self.metadata.qualified_name,
-            version=self.metadata.version,
         )
 
 

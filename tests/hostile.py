@@ -497,6 +497,18 @@ CSV_FILES = [
     *(_between_rows(name, hostile) for name, hostile in HARMLESS_ROWS.items()),
     *(_between_rows(name, *refused) for name, refused in REFUSED_ROWS.items()),
     _csv_file("blank lines", b"\n", R1, b"\n", b"\r\n", R2, b"\n\n\r\n"),
+    _csv_file(
+        "a blank line before a cell is missing", b"\n", R1, b"5\n", R2, R3, rejects={2: CELL_COUNT}
+    ),
+    _csv_file(
+        "a blank line between rows, and a cell missing",
+        R1,
+        b"\n",
+        b"5\n",
+        R2,
+        R3,
+        rejects={2: CELL_COUNT},
+    ),
     _csv_file("no final newline", R1, R2, R3[:-1]),
     _csv_file("quotes at the end of the file", R1, row(2, z='"z"')),
     _csv_file("empty quotes at the end of the file", R1, row(2, z='""')),

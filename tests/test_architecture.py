@@ -11,6 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ENGINES = ("apache_beam", "mrjob")
+# Of the library, what is for pipelines alone: blocks of files, records in memory, RunInference.
+WITH_AN_ENGINE = {
+    "model_dofns.dofns",
+    "model_dofns.transforms",
+    "model_dofns.model_handler",
+    "beam_jobs",
+}
 
 # Module or package -> what of ours it may import besides itself, and the leaves below.
 LEAVES = {"model_dofns.exceptions", "model_dofns.rejects"}
@@ -24,7 +31,8 @@ MAY_IMPORT = {
     "model_dofns.schemas": {"model_dofns.fast_accept"},
     "model_dofns.formats": set(),
     "model_dofns.counters": set(),
-    "model_dofns.manifest": set(),
+    "model_dofns.manifest": {"model_dofns.reasons"},
+    "model_dofns.reasons": set(),
     "model_dofns.settling": {"model_dofns.formats", "model_dofns.manifest"},
     "model_dofns.prediction": {
         "model_dofns.fast_accept",
@@ -41,6 +49,22 @@ MAY_IMPORT = {
     },
     "model_dofns.dofns": {
         "model_dofns.counters",
+        "model_dofns.formats",
+        "model_dofns.model_spec",
+        "model_dofns.scorer",
+    },
+    "model_dofns.transforms": {
+        "model_dofns.counters",
+        "model_dofns.dofns",
+        "model_dofns.fast_accept",
+        "model_dofns.formats",
+        "model_dofns.model_spec",
+        "model_dofns.schemas",
+        "model_dofns.scorer",
+    },
+    "model_dofns.model_handler": {
+        "model_dofns.counters",
+        "model_dofns.dofns",
         "model_dofns.formats",
         "model_dofns.model_spec",
         "model_dofns.scorer",
@@ -91,7 +115,7 @@ def test_imports_go_one_way(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(modules()))
 def test_engines_are_imported_by_their_own_modules_alone(module: str) -> None:
     engines = {name for name in imported(modules()[module]) if is_in(name, set(ENGINES))}
-    assert not engines or is_in(module, {"model_dofns.dofns", "beam_jobs"})
+    assert not engines or is_in(module, WITH_AN_ENGINE)
 
 
 def test_every_module_has_one_rule_of_its_own() -> None:
@@ -101,6 +125,15 @@ def test_every_module_has_one_rule_of_its_own() -> None:
 def test_the_contract_needs_pydantic_and_the_standard_library_alone() -> None:
     others = {name.partition(".")[0] for name in imported(modules()["model_dofns.ml_model"])}
     assert others - set(sys.stdlib_module_names) == {"pydantic"}
+
+
+def test_workers_need_no_library_for_progress() -> None:
+    """What a graph carries may be all that is installed where it runs."""
+    script = "import beam_jobs.pipeline, sys; print('tqdm' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_importing_the_public_names_imports_no_engine_and_no_model() -> None:

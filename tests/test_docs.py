@@ -72,12 +72,18 @@ def test_make_alone_lists_all_targets() -> None:
     assert {line.split()[0] for line in listed.splitlines()} == set(phony[1].split())
 
 
-def test_help_fits_a_terminal_and_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("columns", ["20", "80", "300"])
+def test_help_fits_a_terminal_and_names_every_option(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
     with pytest.raises(SystemExit) as exit_info:
         parse_args(["--help"])
     assert exit_info.value.code == 0
     text = capsys.readouterr().out
-    assert max(map(len, text.splitlines())) <= 80
+    assert 60 <= max(map(len, text.splitlines())) <= 80
+    headings = ("the model:", "input:", "output:", "running:", "examples:", "exit codes:")
+    assert all(f"\n{heading}\n" in text for heading in headings)
     flags = set(Options.__dataclass_fields__) - {"pipeline_args", "preflight"} | {"no_preflight"}
     assert all(f"--{flag}" in text for flag in flags)
 

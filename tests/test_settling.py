@@ -117,6 +117,7 @@ def test_json_fields_are_columns_as_the_sample_shows_them(tmp_path: Path) -> Non
     records = [
         {"x": 1, "n": None, "text": "a", "yes": True, "mixed": 1, "none": None, "ints": [1]},
         {"x": 2, "of": {"a": 1, "b": None}, "mixed": "a", "ints": [2.5], "empty": {}},
+        {"x": "no number: a reject, which must not take the column away"},
     ]
     path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, records)) + "\nno JSON\n")
     write(tmp_path / "b.jsonl", '{"unseen":1}\n')

@@ -160,8 +160,8 @@ def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
 
 
-class Records(ABC):
-    """The records of a block, numbered from 0: their values, their source and their way out.
+class Candidates(ABC):
+    """Records to be scored, wherever they are, numbered from 0: their values and their source.
 
     Attributes:
         are_texts: values are text, whatever they mean; the judge takes them so.
@@ -171,7 +171,7 @@ class Records(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many records the block has, good and bad."""
+        """How many records there are, good and bad."""
 
     @abstractmethod
     def columns(self, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
@@ -192,6 +192,10 @@ class Records(ABC):
     @abstractmethod
     def source(self, row: int) -> Mapping[str, Any]:
         """What a reject says of a record: ``input`` or ``input_base64``; ``offset`` or ``row``."""
+
+
+class Records(Candidates):
+    """The records of a block, which have a way out too."""
 
     @abstractmethod
     def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
@@ -297,6 +301,14 @@ class Format(ABC):
             UnreadableFileError: the file is not of this format, or it is cut short.
         """
         return []
+
+    def count_records(self, file: BinaryIO) -> int | None:
+        """How many records a file has, where the format says that in one place; else None.
+
+        Raises:
+            UnreadableFileError: the file is not of this format, or it is cut short.
+        """
+        return None
 
     def same_file(self, payload: Payload, other: Payload) -> bool:
         """True where the two payloads may stand in one file."""

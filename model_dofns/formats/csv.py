@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, ClassVar
 
+import numpy as np
 import pyarrow as pa
 
 from model_dofns.exceptions import RecordError, UnreadableFileError
@@ -86,18 +87,27 @@ class CsvFormat(Format):
         starts = [0]
         try:
             with open_file(path) as file:
-                for block in self.read_blocks(
-                    file,
-                    whole[0],
-                    block_bytes=min(BLOCK_BYTES, range_bytes),
-                    max_record_bytes=max_record_bytes,
-                ):
-                    if block.position >= starts[-1] + range_bytes:
-                        starts.append(block.position)
+                for block in self.read_blocks(file, whole[0], max_record_bytes=max_record_bytes):
+                    starts += self._cuts(block, starts[-1], range_bytes, max_record_bytes)
         except (UnreadableFileError, OSError):
             return whole  # reading it will say what is wrong
         stops = [*starts[1:], size]
         return [Range(path, start, stop) for start, stop in zip(starts, stops, strict=True)]
+
+    def _cuts(
+        self, block: Block, last: int, range_bytes: int, max_record_bytes: int
+    ) -> Iterator[int]:
+        """Where ranges of about that size begin in a block, behind one that began at ``last``."""
+        assert isinstance(block.data, bytes)
+        if block.whole_length is not None:
+            if block.position >= last + range_bytes:
+                yield block.position
+        elif block.position + len(block.data) > last + range_bytes:
+            rows = self.dialect.split(block.data, max_record_bytes)
+            starts = rows.starts + block.position
+            while (index := int(np.searchsorted(starts, last + range_bytes))) < len(starts):
+                last = int(starts[index])
+                yield last
 
     def read_blocks(
         self,

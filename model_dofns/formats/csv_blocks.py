@@ -30,7 +30,7 @@ def read_row_blocks(
     held, position = b"", part.start  # what has been read of a row, and where that begins
     was_read = part.start
     if part.start == 0:
-        held = file.read(len(BOM))
+        held = file.read(min(len(BOM), part.stop))
         was_read = len(held)
         if held == BOM:
             held, position = b"", len(BOM)

@@ -32,6 +32,7 @@ from model_dofns.formats.base import (
 from model_dofns.formats.columns import conformed
 from model_dofns.formats.csv_text import cells, header_line, joined, read_as
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, object_text
+from model_dofns.formats.lines import BOM
 from model_dofns.formats.partitions import own_partitions, partition_columns
 from model_dofns.formats.quoting import Dialect
 
@@ -62,6 +63,7 @@ class CsvRecords(Records):
         rows = dialect.split(self._data, layout.max_record_bytes)
         ends = rows.ends(self._data)
         records = rows.starts < ends
+        self._has_blanks = not records.all()
         self._starts, self._ends = rows.starts[records], ends[records]
         self._line_ends, self._sound = rows.line_ends[records], rows.sound[records]
         self._lengths = self._ends - self._starts
@@ -170,13 +172,15 @@ class CsvRecords(Records):
             rows = np.searchsorted(self._line_ends, returns)
             rows, returns = rows[rows < len(self)], returns[rows < len(self)]
             alike[rows[returns != self._ends[rows]]] = False
+        if BOM in data:  # which it drops, where it comes first
+            alike[[data.startswith(BOM, start) for start in self._starts.tolist()]] = False
         if not data.isascii() and not _is_utf8(data):
             for row in range(len(self)):
                 alike[row] &= _is_utf8(data[self._starts[row] : self._ends[row]])
         return alike
 
     def _joined(self, rows: Rows) -> bytes:
-        if len(rows) == len(self) and self._starts[0] == 0:
+        if len(rows) == len(self) and not self._has_blanks:
             return self._data
         spans = zip(self._starts[rows].tolist(), self._ends[rows].tolist(), strict=True)
         return b"\n".join(self._data[start:end] for start, end in spans)

@@ -14,6 +14,7 @@ from model_dofns.formats.quoting import Dialect
 
 _FLOAT = frozenset(b"0123456789.eE+-")
 _INT = frozenset(b"0123456789-")
+_WHITE = frozenset(b" \t\v\f")
 
 
 def cells(column: pa.Array, dialect: Dialect, *, nulls_are_absent: bool = False) -> pa.Array:
@@ -59,8 +60,13 @@ def joined(texts: list[pa.Array], dialect: Dialect, size: int) -> pa.Buffer:
 
 def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
     quote = dialect.quote
+    if column.type == pa.string():  # first a look at all of the text at once, as most has none
+        special_bytes = _WHITE | set(f"{dialect.delimiter}{quote}\r\n".encode())
+        has_empty = pc.any(pc.equal(pc.binary_length(column), 0)).as_py()
+        if not has_empty and not _bytes_of(column) & special_bytes:
+            return column
     special = re.escape(dialect.delimiter) + re.escape(quote) + r"\r\n"
-    pattern = rf"[{special}]|^\s|\s$|^$"
+    pattern = rf"[{special}]|^[ \t\v\f]|[ \t\v\f]$|^$"
     needs = pc.fill_null(pc.match_substring_regex(column, pattern), False)
     if not pc.any(needs).as_py():
         return column

@@ -21,7 +21,8 @@ def sampled_schema(
     Args:
         records: some of them.
         input_types: the types that the model's input class gives its fields: of one that the
-            records show as null alone; and floats where they show integers alone.
+            records show as null alone, or with values of several kinds, of which those that are
+            not of this type are most likely rejects; and floats where they show integers alone.
     """
     seen: dict[str, pa.DataType] = {}
     for record in records:
@@ -32,7 +33,7 @@ def sampled_schema(
     for name, type_ in seen.items():
         wanted = input_types.get(name)
         if wanted is not None and (
-            pa.types.is_null(type_) or (type_ == pa.int64() and wanted == pa.float64())
+            type_ in (pa.null(), _MIXED) or (type_ == pa.int64() and wanted == pa.float64())
         ):
             type_ = wanted
         settled = _settled(type_)

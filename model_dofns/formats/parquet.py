@@ -149,6 +149,12 @@ class ParquetFormat(Format):
         except _UNREADABLE as error:
             raise UnreadableFileError(f"not Parquet: {error}") from error
 
+    def count_records(self, file: BinaryIO) -> int:
+        try:
+            return int(pq.read_metadata(file).num_rows)
+        except _UNREADABLE as error:
+            raise UnreadableFileError(f"not Parquet: {error}") from error
+
     def same_file(self, payload: Payload, other: Payload) -> bool:
         """A Parquet file has one schema."""
         assert isinstance(payload, pa.RecordBatch)
@@ -177,6 +183,9 @@ def _block_rows(some: pa.RecordBatch | None, block_bytes: int) -> int:
 
 class ParquetRows(Records):
     """The rows of a block of a Parquet file."""
+
+    # Where a clash of names is, and what it takes to end it.
+    _holder, _way_out = "file", "--prediction_field"
 
     def __init__(self, block: Block, layout: Layout) -> None:
         assert isinstance(block.data, pa.RecordBatch)
@@ -220,8 +229,8 @@ class ParquetRows(Records):
         wanted = np.fromiter(rows, np.int64)
         if self._clashes:
             message = (
-                f"the file has columns named {', '.join(self._clashes)} already: name the"
-                " prediction otherwise with --prediction_field"
+                f"the {self._holder} has columns named {', '.join(self._clashes)} already: name"
+                f" the prediction otherwise with {self._way_out}"
             )
             yield from (RecordError("NameClash", message) for _ in wanted)
             return
@@ -296,6 +305,12 @@ def _kept(extra: pa.Array, layout: Layout) -> pa.Array:
         for some in told
     ]
     return pa.array(said, pa.string())
+
+
+class TableRows(ParquetRows):
+    """The rows of a batch in memory."""
+
+    _holder, _way_out = "table", "prediction_field"
 
 
 def _record(row: pa.RecordBatch) -> Mapping[str, Any] | RecordError:

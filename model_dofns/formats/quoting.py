@@ -23,7 +23,6 @@ from model_dofns.exceptions import RecordError, UsageError
 from model_dofns.formats.base import Rows
 
 _LINE_END, _RETURN = ord("\n"), ord("\r")
-_ODD = 1
 
 
 class Split(NamedTuple):
@@ -63,10 +62,12 @@ class Dialect:
 
     def __post_init__(self) -> None:
         for what, character in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if len(character) != 1 or not character.isascii() or character in "\r\n\0":
+            # A number never needs quotes.
+            unfit = character.isalnum() or character in "\r\n\0.+-"
+            if len(character) != 1 or not character.isascii() or unfit:
                 raise UsageError(
-                    f"--csv_{what} {character!r}: write one ASCII character, no line end nor NUL,"
-                    r" or \t for a tab"
+                    f"--csv_{what} {character!r}: write one ASCII character that is no letter, no"
+                    r" digit, no line end and none of .+-, or \t for a tab"
                 )
         if self.delimiter == self.quote:
             raise UsageError(f"--csv_delimiter and --csv_quote are both {self.quote!r}")
@@ -131,6 +132,28 @@ def _as_split(data: bytes, line_ends: Rows, unsound: list[int], final: bool) -> 
     return Split(starts, line_ends, sound, decided)
 
 
+def _is_one_of(neighbours: npt.NDArray[np.uint8], dialect: Dialect) -> npt.NDArray[np.bool_]:
+    """Which bytes beside a quote may stand outside of its cell, or are its double."""
+    found: npt.NDArray[np.bool_] = neighbours == _LINE_END
+    found |= neighbours == ord(dialect.delimiter)
+    found |= neighbours == ord(dialect.quote)
+    return found
+
+
+class _Role(NamedTuple):
+    """What follows where the even quotes open cells, or where the odd ones do.
+
+    Attributes:
+        bad_quotes: those whose neighbours do not let them.
+        ends: the line ends that end records, if all is sound; -1 for that before the text.
+        long: where records of several lines begin that are too long.
+    """
+
+    bad_quotes: Rows
+    ends: Rows
+    long: Rows
+
+
 class _Quoted:
     """Splits a text that has quotes.
 
@@ -138,7 +161,7 @@ class _Quoted:
     the ones between close it. So a line end ends a record where an even number of quotes stands
     between the record's start and it. Behind an unsound record the count begins anew, which
     swaps the two roles if the number of quotes up to there is odd: what follows from either role
-    is computed once for each.
+    is computed once for each, where it is needed.
     """
 
     def __init__(self, data: bytes, dialect: Dialect, max_record_bytes: int, final: bool) -> None:
@@ -146,34 +169,43 @@ class _Quoted:
         view = np.frombuffer(data, np.uint8)
         self._lines = np.append(-1, np.flatnonzero(view == _LINE_END))
         self._quotes = np.flatnonzero(view == ord(dialect.quote))
-        padded = np.concatenate([[_LINE_END], view, [_LINE_END, 0]])
-        before, after = padded[self._quotes], padded[self._quotes + 2]
-        neighbours = (ord(dialect.delimiter), _LINE_END, ord(dialect.quote))
-        opens = np.isin(before, neighbours)
-        closes = np.isin(after, neighbours)
-        if _RETURN in data:
-            next_but_one = padded[np.minimum(self._quotes + 3, len(padded) - 1)]
-            cut_off = (self._quotes + 2 == len(data)) & (not final)
-            closes |= (after == _RETURN) & ((next_but_one == _LINE_END) & ~self._at(2) | cut_off)
-        even = np.arange(len(self._quotes)) % 2 == 0
-        # By phase: how many quotes, but for pairs, stand before the one that opens first.
-        self._bad_quotes = [
-            self._quotes[~np.where(even ^ bool(phase), opens, closes)] for phase in (0, _ODD)
-        ]
-        quotes_before = np.searchsorted(self._quotes, self._lines)
-        self._ends = [self._lines[quotes_before % 2 == phase] for phase in (0, _ODD)]
-        self._long = [self._too_long(ends) for ends in self._ends]
+        # Beyond both ends it is as if there were line ends.
+        before = view[self._quotes - 1]
+        after = view[np.minimum(self._quotes + 1, len(view) - 1)]
+        self._opens = _is_one_of(before, dialect) | (self._quotes == 0)
+        self._closes = _is_one_of(after, dialect) | (self._quotes == len(view) - 1)
+        if b"\r" in data:
+            self._closes |= self._before_two_byte_end(view, after)
+        self._quotes_before_lines = np.searchsorted(self._quotes, self._lines)
+        self._roles: dict[int, _Role] = {}
 
-    def _at(self, distance: int) -> npt.NDArray[np.bool_]:
-        """Which quotes are that far from the end of the text, where there is no line end."""
-        at_end: npt.NDArray[np.bool_] = self._quotes + distance == len(self._data)
-        return at_end
+    def _role(self, begin: int) -> _Role:
+        """What a text is that goes on with a record at ``begin``."""
+        phase = int(np.searchsorted(self._quotes, begin)) % 2
+        if phase not in self._roles:  # of sound text only one is ever needed
+            good = np.empty(len(self._quotes), np.bool_)
+            good[phase::2] = self._opens[phase::2]
+            good[1 - phase :: 2] = self._closes[1 - phase :: 2]
+            ends = self._lines[self._quotes_before_lines % 2 == phase]
+            self._roles[phase] = _Role(self._quotes[~good], ends, self._too_long(ends))
+        return self._roles[phase]
+
+    def _before_two_byte_end(
+        self, view: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.bool_]:
+        """Which quotes stand before a line end of two bytes, or before one that may be cut off."""
+        second = self._quotes[after == _RETURN] + 2
+        is_line_end = view[np.minimum(second, len(view) - 1)] == _LINE_END
+        ends: npt.NDArray[np.bool_] = after == _RETURN
+        ends[ends] = np.where(second < len(view), is_line_end, not self._final)
+        return ends
 
     def _too_long(self, ends: Rows) -> Rows:
         """The starts of records of several lines that are too long."""
         starts, lengths = ends[:-1] + 1, np.diff(ends) - 1
-        lines = np.diff(np.searchsorted(self._lines, ends))
-        candidates = np.flatnonzero((lengths > self._max) & (lines > 1))
+        candidates = np.flatnonzero(lengths > self._max)
+        first, last = (np.searchsorted(self._lines, ends[candidates + i]) for i in (0, 1))
+        candidates = candidates[last - first > 1]
         fits = [
             lengths[i] == self._max + 1 and self._data[ends[i + 1] - 1] == _RETURN
             for i in candidates
@@ -204,24 +236,21 @@ class _Quoted:
 
     def _between(self, begin: int, stop: int) -> Rows:
         """The line ends of the sound records in ``[begin, stop)``."""
-        ends = self._ends[self._phase(begin)]
+        ends = self._role(begin).ends
         between: Rows = ends[np.searchsorted(ends, begin) : np.searchsorted(ends, stop)]
         return between
-
-    def _phase(self, begin: int) -> int:
-        return int(np.searchsorted(self._quotes, begin)) % 2
 
     def _first_unsound(self, begin: int) -> int | None:
         """Where the first record begins, at or behind ``begin``, that is unsound."""
         if begin >= len(self._data):
             return None
-        phase = self._phase(begin)
-        ends = self._ends[phase]
+        role = self._role(begin)
+        ends = role.ends
         stops = []
-        bad = _first_from(self._bad_quotes[phase], begin)
+        bad = _first_from(role.bad_quotes, begin)
         if bad is not None:
             stops.append(int(ends[np.searchsorted(ends, bad) - 1]) + 1)
-        too_long = _first_from(self._long[phase], begin)
+        too_long = _first_from(role.long, begin)
         if too_long is not None:
             stops.append(too_long)
         tail = int(ends[-1]) + 1

@@ -5,6 +5,7 @@ They read and predict what the models of ``tests/models.py`` do, but for what th
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import models
+import pyarrow as pa
 
 
 class EveryStageModel(models.PoisonModel):
@@ -59,6 +61,29 @@ class SlowModel(models.PoisonModel):
     def taste(self, xs: Sequence[float]) -> None:
         self.busy.touch()
         time.sleep(30)
+
+
+class LeisurelyModel(models.PlainModel):
+    """Takes a fifth of a second for a batch."""
+
+    def predict_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        time.sleep(0.2)
+        return super().predict_batch(batch)
+
+
+class TalkingModel(LeisurelyModel):
+    """Logs each batch."""
+
+    def predict_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        logging.getLogger("talking").warning("a batch of %d", batch.num_rows)
+        return super().predict_batch(batch)
+
+
+class ManyErrorsModel(models.RecordModel):
+    """Each record raises an exception of a class of its own."""
+
+    def predict(self, record: models.PlainInput) -> models.PlainOutput:
+        raise type(f"Error{record.n}", (Exception,), {})
 
 
 class InterruptedModel(models.PoisonModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -16,13 +18,17 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from obvious import csv_records
 
 from model_dofns import ModelSpec, Scorer
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Payload, Range
+from model_dofns.formats.csv import CsvFormat
+from model_dofns.formats.csv_records import CsvRows
 from model_dofns.manifest import Manifest
 
-DATA_FORMATS = ("jsonl", "parquet")
+DATA_FORMATS = ("jsonl", "csv", "parquet")
+CSV = CsvFormat(columns=("id", "x", "n", "colour", "name"))
 # Rejects poison (x = 13) in predict, and what scores above 100 in output.
 EVERY_STAGE = "beam_models:EveryStageModel"
 PLAIN = "models:PlainModel"
@@ -85,6 +91,28 @@ def write_lines(path: Path, lines: Iterable[Mapping[str, Any] | bytes]) -> Path:
     return path
 
 
+def write_csv(
+    path: Path, rows: Iterable[Mapping[str, Any] | bytes], csv_: CsvFormat = CSV, end: str = "\n"
+) -> Path:
+    """A CSV file; rows that are bytes stand as they are."""
+    assert csv_.columns is not None
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=csv_.delimiter, quotechar=csv_.quote, lineterminator=end)
+    if csv_.header:
+        writer.writerow(csv_.columns)
+    data = b""
+    for row in rows:
+        if isinstance(row, bytes):
+            data += text.getvalue().encode() + row + end.encode()
+            text.seek(0)
+            text.truncate()
+        else:
+            writer.writerow([row[name] for name in csv_.columns])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data + text.getvalue().encode())
+    return path
+
+
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], **options: Any) -> Path:
     """A Parquet file."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,6 +129,8 @@ def write_hostile_data(folder: Path, format_name: str) -> None:
         write_lines(folder / "b é [1].jsonl", [record(20, **output), *records(7, 21)])
         write_lines(folder / "deeper" / "c.ndjson", [b"", record(40, **predict), *records(5, 41)])
         (folder / "deeper" / "empty.jsonl").touch()
+    elif format_name == "csv":
+        write_hostile_csv(folder)
     else:
         more = [record(20, **output), *({**r, "nested": {"a": [1]}} for r in records(7, 21))]
         write_rows(folder / "a.parquet", [*records(9), record(9, n=None), record(10, **predict)])
@@ -110,6 +140,29 @@ def write_hostile_data(folder: Path, format_name: str) -> None:
         )
         empty = pa.Table.from_pylist(records(1)).slice(0, 0)
         pq.write_table(empty, folder / "deeper" / "empty.parquet")
+
+
+def write_hostile_csv(folder: Path, csv_: CsvFormat = CSV) -> None:
+    """The same in any dialect: also of line ends of two bytes, or in quotes; and a BOM."""
+    predict, output = {"x": 13.0}, {"x": 99.0}
+    quoted = [record(n, name=f'"{n}",;\r\n{n},0,1\n\n né') for n in range(50, 57)]
+    raw = [b'1,1.5,1,red,"a"b', b"1,\xff,1,red,a", b"1,1.5", b"", b'1,"1.5"",1,red,a']
+    if csv_.delimiter != ",":
+        raw = [row.translate(bytes.maketrans(b",", csv_.delimiter.encode())) for row in raw]
+    write_csv(
+        folder / "a.csv",
+        [*records(9), *raw[:-1], record(1, n="two"), record(9), record(10, **predict)],
+        csv_,
+    )
+    write_csv(
+        folder / "b é [1].csv", [record(20, **output), *records(7, 21), *quoted], csv_, end="\r\n"
+    )
+    # The last row opens a cell that nothing closes.
+    last = write_csv(
+        folder / "deeper" / "c.CSV", [record(40, **predict), *records(5, 41), raw[-1]], csv_
+    )
+    last.write_bytes(b"\xef\xbb\xbf" + last.read_bytes())
+    (folder / "deeper" / "empty.csv").touch()
 
 
 # --- results ---
@@ -123,29 +176,45 @@ class Result:
     rejects: Counter[str]
 
 
-def _texts(format_name: str, payload: Payload | Path) -> list[str]:
+def _texts(format_name: str, payload: Payload | Path, csv_: CsvFormat) -> list[str]:
     if format_name == "parquet":
         table = pq.read_table(payload, partitioning=None) if isinstance(payload, Path) else payload
         return [json.dumps(row) for row in table.to_pylist()]
     if isinstance(payload, Path):
         with pa.input_stream(str(payload), compression="detect") as stream:
             data = stream.read()
+    elif isinstance(payload, CsvRows):
+        data = payload.header + bytes(payload.rows)
     else:
         data = bytes(payload)
     assert data.endswith(b"\n")
+    if format_name == "csv":
+        return _rows_of_csv(data, csv_)
     return data.decode().split("\n")[:-1]
 
 
-def scored_directly(folder: Path, format_name: str, model: str = EVERY_STAGE) -> Result:
+def _rows_of_csv(data: bytes, csv_: CsvFormat) -> list[str]:
+    """Rows, each with the header of its file, as the obvious reader finds them."""
+    rows = [
+        row.text.decode() for row in csv_records(data, csv_.delimiter.encode(), csv_.quote.encode())
+    ]
+    return [f"{rows[0]}\n{row}" for row in rows[1:]] if csv_.header else rows
+
+
+def scored_directly(
+    folder: Path, format_name: str, model: str = EVERY_STAGE, csv_: CsvFormat = CSV
+) -> Result:
     """The same without Beam: every file in one range, by one Scorer."""
-    scorer, result = Scorer(ModelSpec(model)), Result(Counter(), Counter())
+    formats = {**FORMATS, "csv": csv_}
+    scorer = Scorer(ModelSpec(model), formats=formats)
+    result, format_ = Result(Counter(), Counter()), formats[format_name]
     for path in filter(Path.is_file, folder.rglob("*")):
-        whole = Range(str(path), 0, path.stat().st_size)
+        whole = Range(str(path), 0, sys.maxsize)
         with path.open("rb") as file:
-            for block in FORMATS[format_name].read_blocks(file, whole):
+            for block in format_.read_blocks(format_.opened(file, str(path)), whole):
                 scored = scorer.score(block)
                 if scored.predictions is not None:
-                    result.predictions.update(_texts(format_name, scored.predictions))
+                    result.predictions.update(_texts(format_name, scored.predictions, csv_))
                 result.rejects.update(reject.to_json().decode() for reject in scored.rejects)
     return result
 
@@ -163,11 +232,12 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
     }
 
 
-def read_result(folder: Path) -> Result:
+def read_result(folder: Path, csv_: CsvFormat = CSV) -> Result:
     """What stands in the part files of an output folder."""
     predictions: Counter[str] = Counter()
     for path in folder.glob("part-*"):
-        predictions.update(_texts("parquet" if path.suffix == ".parquet" else "jsonl", path))
+        _, format_name, *_ = path.name.split(".")
+        predictions.update(_texts(format_name, path, csv_))
     rejects = Counter(
         line
         for path in (folder / "_rejects").glob("*")
@@ -180,7 +250,7 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest.from_json((folder / "_manifest.json").read_bytes())
 
 
-def assert_whole(folder: Path) -> Manifest:
+def assert_whole(folder: Path, csv_: CsvFormat = CSV) -> Manifest:
     """The folder has all that it must have and nothing else, and its manifest tells the truth."""
     manifest = read_manifest(folder)
     assert json.loads((folder / "_job.json").read_text())["job"] == manifest.job
@@ -195,7 +265,7 @@ def assert_whole(folder: Path) -> Manifest:
             path = Path(file.path)
             assert re.fullmatch(rf"part-{number:05}-of-{len(files):05}\.[\w.]+", path.name)
             assert path.stat().st_size == file.bytes
-    result = read_result(folder)
+    result = read_result(folder, csv_)
     by_stage = Counter(json.loads(reject)["stage"] for reject in result.rejects.elements())
     assert sum((Counter(file.rows) for file in manifest.rejects), Counter()) == by_stage
     by_stage.pop("read", None)  # files, not records

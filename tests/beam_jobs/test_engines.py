@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 from pathlib import Path
@@ -19,7 +18,8 @@ from job_runs import (
     wait_for,
 )
 
-from model_dofns.formats.base import Format
+from beam_jobs.files import open_file
+from model_dofns.formats import FORMATS
 
 BUILT = Path(__file__).parents[2] / "build" / "prism"  # by make prism
 PRISM = os.environ.get("PRISM") or shutil.which("prism") or str(BUILT)
@@ -80,8 +80,12 @@ def test_cutting_files_into_ranges_changes_nothing(
     score: Score,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ranges = functools.partialmethod(Format.ranges, range_bytes=range_bytes)
-    monkeypatch.setattr(Format, "ranges", ranges)
+    ranges = type(FORMATS[format_name]).ranges
+    monkeypatch.setattr(ranges, "__defaults__", (range_bytes,))
+    files = filter(Path.is_file, (data / format_name).glob("*"))
+    largest = max(files, key=lambda path: path.stat().st_size)
+    size = largest.stat().st_size
+    assert len(FORMATS[format_name].ranges(str(largest), size, open_file=open_file)) > 1
     out = tmp_path / "out"
 
     ended = score(
@@ -90,5 +94,19 @@ def test_cutting_files_into_ranges_changes_nothing(
     )
 
     assert ended.exit_code == 0
-    assert_whole(out)
+    assert len(assert_whole(out).outputs) >= 2
     assert read_result(out) == scored_directly(data / format_name, format_name)
+
+
+def test_beams_flags_reach_worker_processes(
+    data: Path, tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of themselves they would get none, and look for s3:// where it is not."""
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setenv("PLUGIN_NOTES", str(tmp_path / "notes"))
+    ended = score(
+        *("--model", EVERY_STAGE, "--input", data / "jsonl", "--output", tmp_path / "out"),
+        *("--max_errors", "50%", "--beam_plugins=plugin", *ENGINES["two processes"]),
+    )
+    assert ended.exit_code == 0, ended.err
+    assert len(list((tmp_path / "notes").iterdir())) == 2

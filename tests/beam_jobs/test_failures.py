@@ -33,11 +33,13 @@ from job_runs import (
     scored_directly,
     start_apart,
     wait_for,
+    write_csv,
     write_lines,
     write_rows,
 )
 
 from beam_jobs import score as score_module
+from model_dofns.formats.csv import CsvFormat
 
 TWO_PROCESSES = ("--direct_num_workers", "2", "--direct_running_mode", "multi_processing")
 TWO_THREADS = ("--direct_num_workers", "2", "--direct_running_mode", "multi_threading")
@@ -49,6 +51,8 @@ def fill(folder: Path, format_name: str) -> Path:
     for name, rows in (("a", records(1_200)), ("b", [*records(3), record(3, **POISON)])):
         if format_name == "jsonl":
             write_lines(folder / f"{name}.jsonl", rows)
+        elif format_name == "csv":
+            write_csv(folder / f"{name}.csv", rows)
         else:
             write_rows(folder / f"{name}.parquet", rows, row_group_size=300)
     return folder
@@ -56,7 +60,7 @@ def fill(folder: Path, format_name: str) -> Path:
 
 def assert_rerun_is_exact(given: Path, out: Path, score: Score) -> None:
     """The same again with the cause mended, as the message says."""
-    format_name = "parquet" if any(given.glob("*.parquet")) else "jsonl"
+    format_name = next(given.glob("a.*")).suffix[1:]
     ended = score("--model", PLAIN, "--input", given, "--output", out, "--overwrite")
     assert ended.exit_code == 0, ended.err
     assert_whole(out)
@@ -79,6 +83,12 @@ def after_launch(patch: pytest.MonkeyPatch, happens: Callable[[], Any]) -> None:
 
 def vanishes(file: Path, patch: pytest.MonkeyPatch) -> None:
     after_launch(patch, file.unlink)
+
+
+def vanishes_before_it_is_cut(file: Path, patch: pytest.MonkeyPatch) -> None:
+    """CSV is read to be cut."""
+    patch.setattr(CsvFormat.ranges, "__defaults__", (500,))
+    vanishes(file, patch)
 
 
 def grows(file: Path, patch: pytest.MonkeyPatch) -> None:
@@ -118,6 +128,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path, pytest.MonkeyPatch], None], str]
     "grows": ("b.jsonl", grows, "when the job was launched"),
     "shrinks": ("a.jsonl", shrinks, "has 10 now"),
     "may not be read": ("a.jsonl", may_not_be_read, "PermissionError"),
+    "vanishes before it is cut": ("a.csv", vanishes_before_it_is_cut, "FileNotFoundError"),
     "is cut short": ("a.parquet", is_cut_short, "cannot be read as Parquet"),
     "is spoilt inside": ("a.parquet", is_spoilt_inside, "cannot be read as Parquet"),
 }
@@ -431,7 +442,7 @@ def test_interrupting_the_launcher_ends_its_workers(tmp_path: Path, score: Score
     assert_rerun_is_exact(given, out, score)
 
 
-@pytest.mark.parametrize("stream", [">/dev/full", "| head -c 0"])
+@pytest.mark.parametrize("stream", [">/dev/full", "| head -c 0", "2>&-"])
 def test_a_job_that_cannot_say_so_is_done_all_the_same(stream: str, tmp_path: Path) -> None:
     given, out = fill(tmp_path / "in", "jsonl"), tmp_path / "out"
     words = ["--model", PLAIN, "--input", str(given), "--output", str(out)]

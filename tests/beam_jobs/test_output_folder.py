@@ -13,6 +13,7 @@ import pyarrow.dataset
 import pytest
 from apache_beam.io.filesystems import FileSystems
 from job_runs import (
+    DATA_FORMATS,
     EVERY_STAGE,
     PLAIN,
     Score,
@@ -24,6 +25,7 @@ from job_runs import (
     records,
     scored_directly,
     snapshot,
+    write_csv,
     write_lines,
     write_rows,
 )
@@ -132,8 +134,11 @@ def test_the_summary_accounts_for_every_record(given: Path, tmp_path: Path, scor
     ended = score("--model", EVERY_STAGE, "--input", given, "--output", out, "--max_errors", 1)
     assert [line.split() for line in ended.out.splitlines()] == [
         ["records", "read", "8", "3", "files"],
-        ["scored", "7", "1", "part", "files"],
+        ["scored", "7", "1", "part", "file"],
         ["rejected", "at", "predict", "1"],
+        ["ValueError", "1", "b.jsonl,", "byte", "0"],
+        ["poison"],
+        ["time", *ended.out.split("time")[1].split()[:1]],
         ["predictions", str(out)],
         ["rejects", f"{out}/_rejects"],
     ]
@@ -165,12 +170,12 @@ def test_flags_reach_the_workers(tmp_path: Path, score: Score) -> None:
 # --- inputs with nothing to score ---
 
 
-@pytest.mark.parametrize("format_name", ["jsonl", "parquet"])
+@pytest.mark.parametrize("format_name", DATA_FORMATS)
 def test_of_input_that_is_rejected_throughout_no_part_file_comes(
     format_name: str, tmp_path: Path, score: Score
 ) -> None:
     bad = [record(number, **POISON) for number in range(3)]
-    write = write_lines if format_name == "jsonl" else write_rows
+    write = {"jsonl": write_lines, "csv": write_csv, "parquet": write_rows}[format_name]
     write(tmp_path / "in" / f"a.{format_name}", bad)
     out = tmp_path / "out"
 

@@ -13,6 +13,7 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.testing.test_pipeline import TestPipeline as CheckedPipeline
 from apache_beam.testing.util import assert_that, equal_to
 from job_runs import (
+    DATA_FORMATS,
     EVERY_STAGE,
     PLAIN,
     contents,
@@ -54,7 +55,7 @@ def planned(data: Path, out: Path, *more: str, model: str = EVERY_STAGE) -> Job:
     return plan(parse_args(words), "FnApiRunner")
 
 
-@pytest.mark.parametrize("format_name", ["jsonl", "parquet"])
+@pytest.mark.parametrize("format_name", DATA_FORMATS)
 def test_planning_and_building_write_and_run_nothing(
     format_name: str, data: Path, tmp_path: Path
 ) -> None:
@@ -116,11 +117,11 @@ class Scoring(beam.PTransform):
 
 def test_two_jobs_in_one_pipeline(data: Path, tmp_path: Path) -> None:
     with CheckedPipeline(runner="FnApiRunner") as pipeline:
-        for name in ("jsonl", "parquet"):
+        for name in DATA_FORMATS:
             job = planned(data / name, tmp_path / name, "--max_errors", "50%")
             status = pipeline | f"Score {name}" >> Scoring(job)
             assert_that(status, equal_to(["done"]), label=f"Done {name}")
-    for name in ("jsonl", "parquet"):
+    for name in DATA_FORMATS:
         assert read_result(tmp_path / name) == scored_directly(data / name, name)
 
 
@@ -140,6 +141,9 @@ def test_counters_say_what_the_manifest_says(data: Path, tmp_path: Path) -> None
     assert counted.pop("records_scored") == records["scored"]
     assert counted.pop("batches_scored") > 0
     assert counted.pop("predict_milliseconds") >= 0
+    inputs = read_manifest(tmp_path / "out").inputs
+    assert counted.pop("bytes_read") == sum(file.bytes for file in inputs)
+    assert counted.pop("files_read") == len(inputs) == 4
     counted.pop("model_load_milliseconds", None)
     assert counted == {f"records_rejected_{k}": v for k, v in records["rejected"].items()}
 

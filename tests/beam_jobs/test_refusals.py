@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from apache_beam.io.aws import s3io
+from apache_beam.io.filesystem import FileSystem
 from job_runs import PLAIN, Score, contents, record, records, snapshot, write_lines, write_rows
 
 from beam_jobs.score import Options, parse_args
@@ -163,6 +165,18 @@ def test_usage(arguments: list[str], hint: str, here: Path, score: Score) -> Non
 @pytest.mark.parametrize(("arguments", "hint"), DOES_NOT_FIT.values(), ids=DOES_NOT_FIT)
 def test_what_does_not_fit(arguments: list[str], hint: str, here: Path, score: Score) -> None:
     refused(score, here, 4, arguments, hint)
+
+
+@pytest.mark.parametrize("extra", ["gcp", "aws"])
+@pytest.mark.parametrize("flag", ["input", "output"])
+def test_a_store_whose_extra_is_not_installed(
+    flag: str, extra: str, here: Path, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [system for system in FileSystem.get_all_subclasses() if system.scheme() != "gs"]
+    monkeypatch.setattr(FileSystem, "get_all_subclasses", lambda: known)
+    monkeypatch.setattr(s3io, "BOTO3_INSTALLED", False)
+    path = {"gcp": "gs://bucket/x.jsonl", "aws": "s3://bucket/x.jsonl"}[extra]
+    refused(score, here, 4, words(**{flag: path}), f"pip install 'model-dofns[{extra}]'")
 
 
 @pytest.mark.parametrize(
