@@ -9,7 +9,7 @@ whose column is marked as this one, by its field's metadata, gives the records a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -42,15 +42,15 @@ def without_extra(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array | Non
     return batch.select(names), batch.column(EXTRA)
 
 
-def nulls_said(batch: pa.RecordBatch) -> pa.Array:
-    """What the column says of rows whose nulls are nulls, and no absent fields."""
-    pieces = [
-        pc.if_else(column.is_null(), f"{name_text(name)}:null,", "")
-        for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        if column.null_count
-    ]
-    if not pieces:
-        return pa.nulls(batch.num_rows, pa.string())
+def nulls_said(nulls: Mapping[str, pa.Array], size: int) -> pa.Array:
+    """What the column says of ``size`` rows, of which some fields are null and not absent.
+
+    Args:
+        nulls: where they are null, by name.
+    """
+    if not nulls:
+        return pa.nulls(size, pa.string())
+    pieces = [pc.if_else(mask, f"{name_text(name)}:null,", "") for name, mask in nulls.items()]
     members = pc.binary_join_element_wise(*pieces, "")
     text = pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(members, 0, -1), "}", "")
     return pc.if_else(pc.equal(members, ""), pa.scalar(None, pa.string()), text)

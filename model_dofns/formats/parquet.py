@@ -286,7 +286,9 @@ class ParquetRows(Records):
         if extra is not None:
             extra = _kept(extra, layout)
         elif layout.schema is not None and has_extra(layout.schema):
-            extra = nulls_said(batch)
+            named = zip(batch.schema.names, batch.columns, strict=True)
+            nulls = {name: column.is_null() for name, column in named if column.null_count}
+            extra = nulls_said(nulls, len(rows))
         if extra is not None and layout.keep_fields != ():
             batch = batch.append_column(EXTRA_FIELD, extra)
         return batch if layout.schema is None else conformed(batch, layout.schema)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model_dofns.formats.base import Mask
-from model_dofns.formats.extra import EXTRA_FIELD, is_utf8, object_text
+from model_dofns.formats.extra import EXTRA_FIELD, is_utf8, nulls_said, object_text
 
 _EXACT_FLOATS = 2.0**53  # below it, no two integers are the same float
 
@@ -98,10 +98,33 @@ def batch_of(rows: list[tuple[list[Any], str | None]], schema: pa.Schema) -> pa.
     return pa.RecordBatch.from_arrays([*columns, extra], schema=schema.append(EXTRA_FIELD))
 
 
+def said_whole(
+    batch: pa.RecordBatch, quotes: npt.NDArray[np.int64], nulls: Mapping[str, Mask], sure: Mask
+) -> tuple[Mask, pa.Array]:
+    """Which objects these columns say all of, but for nulls; and what ``_extra`` says of those.
+
+    A null is a member with a pair of quotes as well, if it is one of the object and its only one of
+    that name: then its column has no value.
+
+    Args:
+        quotes: how many each object has round its texts.
+        nulls: which objects have a member that is null, by its name.
+        sure: of which objects that is known.
+    """
+    pairs, doubtful = quote_pairs(batch)
+    for name, mask in nulls.items():
+        pairs += mask
+        doubtful |= mask & ~sure
+        if (index := batch.schema.get_field_index(name)) >= 0:
+            doubtful |= mask & _valid(batch.column(index))
+    extra = nulls_said({name: pa.array(mask) for name, mask in nulls.items()}, batch.num_rows)
+    return (quotes == 2 * pairs) & ~doubtful, extra
+
+
 def quote_pairs(batch: pa.RecordBatch) -> tuple[npt.NDArray[np.int64], Mask]:
     """How many pairs of quotes the objects had that these columns say all of; and which may not.
 
-    An object of members without nulls and escapes has one pair for each name and each text in it.
+    An object of members without nulls has one pair for each name and each text in it.
     So where an object has just as many as its row tells, no member of it is left out: one that is
     left out would have a pair of its own. The second result is True for each row with a number
     that may stand for another one.

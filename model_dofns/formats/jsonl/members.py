@@ -14,6 +14,9 @@ from model_dofns.formats.base import Mask, Rows
 from model_dofns.formats.extra import name_text
 from model_dofns.formats.jsonl.text import TEXT, literal
 
+# With more of them, it is line by line: of others, the quotes do not add up.
+_MAX_NULL_NAMES = 64
+_NAME = re.compile(rb"[^\\\n,:\[\]{}]*")
 _SPACE = re.compile(r"[ \t\n\r]*")
 # The values are not wanted, and an integer may have more digits than Python converts.
 _scan_once = make_scanner(json.JSONDecoder(parse_int=float))  # type: ignore[arg-type]  # a decoder is what it takes
@@ -76,6 +79,38 @@ def kept_members(data: bytes, line_ends: Rows, names: tuple[str, ...]) -> tuple[
         pieces.append(pc.fill_null(member, b""))
     everywhere = pa.array([b""] * len(line_ends), TEXT)
     return pc.binary_join_element_wise(*pieces, everywhere, literal("")), right
+
+
+def null_members(data: bytes, line_ends: Rows) -> tuple[dict[str, Mask], Mask]:
+    """Which lines have a member that is null, by its name; and for which lines that is right.
+
+    The lines must be sound. Where all quotes are those round texts, two of them have a text between
+    them or what is between two texts, and that has a comma, a colon or a bracket.
+    """
+    found: dict[bytes, list[int]] = {}
+    for match in re.finditer(rb'"[ \t\r]*:[ \t\r]*null', data):
+        name = data[data.rfind(b'"', 0, match.start()) + 1 : match.start()]
+        if name in found or (len(found) < _MAX_NULL_NAMES and _NAME.fullmatch(name)):
+            found.setdefault(name, []).append(match.start())
+    right = (count(data, line_ends, ord("{")) == 1) & (_escaped_quotes(data, line_ends) == 0)
+    nulls = {}
+    for name, at in found.items():
+        counts = np.bincount(np.searchsorted(line_ends, at), minlength=len(line_ends))
+        right &= counts <= 1
+        nulls[name.decode(errors="replace")] = counts > 0
+    return nulls, right
+
+
+def quotes_round_texts(data: bytes, line_ends: Rows) -> Rows:
+    """How many quotes each line has that are not within a text."""
+    return count(data, line_ends, ord('"')) - _escaped_quotes(data, line_ends)
+
+
+def _escaped_quotes(data: bytes, line_ends: Rows) -> Rows:
+    if b'\\"' not in data:
+        return np.zeros(len(line_ends), np.int64)
+    at = [match.start() for match in re.finditer(rb"\\.", data) if match[0] == b'\\"']
+    return np.bincount(np.searchsorted(line_ends, at), minlength=len(line_ends))
 
 
 def count(data: bytes, line_ends: Rows, sign: int) -> Rows:

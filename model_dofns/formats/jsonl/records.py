@@ -33,8 +33,21 @@ from model_dofns.formats.base import (
 from model_dofns.formats.columns import taken
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, name_text
 from model_dofns.formats.jsonl.columns import decoded, without_infinities
-from model_dofns.formats.jsonl.fields import batch_of, fits, is_of_json, quote_pairs, row_of
-from model_dofns.formats.jsonl.members import count, cut, kept_members, members
+from model_dofns.formats.jsonl.fields import (
+    batch_of,
+    fits,
+    is_of_json,
+    quote_pairs,
+    row_of,
+    said_whole,
+)
+from model_dofns.formats.jsonl.members import (
+    cut,
+    kept_members,
+    members,
+    null_members,
+    quotes_round_texts,
+)
 from model_dofns.formats.jsonl.text import TEXT, literal, objects
 from model_dofns.formats.jsonl.values import MAX_NESTING, has_infinity, json_value, name_patterns
 from model_dofns.formats.lines import BLANK
@@ -276,8 +289,7 @@ class JsonLines(Records):
         if not names:
             return [literal("{")]
         texts, right = kept_members(self._data, self._line_ends, names)
-        texts, right = texts.take(pa.array(rows)), right[rows]
-        others = []
+        texts, right, others = texts.take(pa.array(rows)), right[rows], []
         for row in rows[~right].tolist():
             found = members(self._text(row))
             inner = (f"{name_text(name)}:{found[name]}," for name in names if name in found)
@@ -304,9 +316,6 @@ class JsonLines(Records):
                     texts[name], values[name] = json.dumps(value, ensure_ascii=False), value
             kept = {name: texts[name] for name in layout.kept(texts)}
             told.append(row_of(values, kept, schema))
-        batch = pa.RecordBatch.from_arrays(
-            [*batch.columns, pa.nulls(len(fast), pa.string())], schema=schema.append(EXTRA_FIELD)
-        )
         if not told:
             return batch
         both = pa.Table.from_batches([batch, batch_of(told, schema)]).combine_chunks()
@@ -314,7 +323,7 @@ class JsonLines(Records):
         return taken(both.to_batches()[0], order)
 
     def _said_whole(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
-        """Those of the records that the columns say all of that is kept, and the columns."""
+        """Those of the records that columns and nulls say all of that is kept, and the columns."""
         own = pa.schema(
             [each for each in schema if each.name not in self._partitions and is_of_json(each.type)]
         )
@@ -328,25 +337,26 @@ class JsonLines(Records):
         alike &= all(fits(v, types.get(name, pa.null())) for name, v in partitions.items())
         found, batch = self._decoded(rows[alike], own)
         if not len(found):
-            return found, empty_batch(schema)
-        pairs, doubtful = quote_pairs(batch)
+            return found, empty_batch(schema.append(EXTRA_FIELD))
         if self._layout.keep_fields is None:
-            quotes = count(self._data, self._line_ends, ord('"'))
-            whole = (quotes[found] == 2 * pairs) & ~doubtful
-            whole &= ~np.isin(found, self._lines_with([(b"\\", rb"\\")]))
+            quotes = quotes_round_texts(self._data, self._line_ends)
+            nulls, sure = null_members(self._data, self._line_ends)
+            nulls = {name: lines[found] for name, lines in nulls.items()}
+            whole, extra = said_whole(batch, quotes[found], nulls, sure[found])
         else:  # of the others nothing is known, nor need be; these are there, and not null
-            whole = ~doubtful
+            whole, extra = ~quote_pairs(batch)[1], pa.nulls(len(found), pa.string())
             for column in batch.columns:
                 whole &= column.is_valid().to_numpy(zero_copy_only=False)
                 whole &= not pa.types.is_nested(column.type)
-        batch = batch.filter(pa.array(whole))
+        batch, extra = batch.filter(pa.array(whole)), extra.filter(pa.array(whole))
         columns = [
             batch.column(field.name)
             if field.name in own.names
             else pa.array([partitions.get(field.name)] * batch.num_rows, field.type)
             for field in schema
         ]
-        return found[whole], pa.RecordBatch.from_arrays(columns, schema=schema)
+        schema = schema.append(EXTRA_FIELD)
+        return found[whole], pa.RecordBatch.from_arrays([*columns, extra], schema=schema)
 
     def _text(self, row: int) -> str:
         return self._data[self._starts[row] : self._ends[row]].decode()
