@@ -176,9 +176,10 @@ def _parser() -> argparse.ArgumentParser:
         "--input",
         required=True,
         type=_not_empty,
-        action="append",
+        action="extend",
+        nargs="+",
         metavar="PATH",
-        help="a file, a glob or a folder; may be repeated",
+        help="files, globs and folders; may be repeated",
     )
     data.add_argument(
         "--input_format",

@@ -16,6 +16,7 @@ from beam_jobs.files import (
     match_input,
     open_file,
 )
+from beam_jobs.options import parse_args
 from model_dofns.exceptions import InputError, UnreadableFileError
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Layout
@@ -123,6 +124,11 @@ def test_paths_are_made_absolute_and_urls_left_alone(here: Path) -> None:
     assert absolute("a/../b") == str(here / "b")
     assert absolute("b/") == f"{here}/b/"
     assert absolute("gs://bucket/a/../b") == "gs://bucket/a/../b"
+
+
+def test_an_input_is_one_path_or_several_and_may_be_repeated() -> None:
+    words = ["--model", "m", "--input", "a", "b", "--output", "out", "--input", "c", "--overwrite"]
+    assert parse_args(words).input == ("a", "b", "c")
 
 
 # --- reading them ---
