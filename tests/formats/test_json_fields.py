@@ -22,7 +22,7 @@ from model_dofns.formats.json_members import kept_members, members
 from model_dofns.formats.json_records import JsonLines
 from model_dofns.formats.json_sample import sampled_schema
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
 
 
 class OneByOne(JsonLines):
