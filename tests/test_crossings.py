@@ -44,7 +44,7 @@ from model_dofns import ModelSpec, Reject, Scorer, settling
 from model_dofns.exceptions import InputError
 
 MANY = 1 << 24
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
 MODELS = ["Idle", "Defaults", "Plain", "Record", "Poison", "Forbidding", "Aliased"]
 
 # --- from JSON lines ----------------------------------------------------------------------------

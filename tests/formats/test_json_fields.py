@@ -22,7 +22,7 @@ from model_dofns.formats.jsonl.members import kept_members, members
 from model_dofns.formats.jsonl.records import JsonLines
 from model_dofns.formats.jsonl.sample import sampled_schema
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
 
 
 class OneByOne(JsonLines):
