@@ -95,7 +95,7 @@ def _matched(pattern: str) -> list[InputFile]:
         for file in matched
         if file.path.startswith(beginning)
         and not any(
-            part.startswith((".", "_")) and part[0] not in asked_for
+            _is_hidden(part) and part[0] not in asked_for
             for part in file.path[len(beginning) :].split("/")
         )
     ]
@@ -112,6 +112,11 @@ def _exists(path: str) -> bool:
     return FileSystems.exists(path) or any(f.path.startswith(f"{path}/") for f in in_folder)
 
 
+def _is_hidden(name: str) -> bool:
+    """Whether a name begins so, and is not that of a field, as in ``_day=2026-11-22``."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
+
+
 def _match(pattern: str) -> list[InputFile]:
     matched = FileSystems.match([pattern])[0].metadata_list
     found = [
@@ -121,6 +126,12 @@ def _match(pattern: str) -> list[InputFile]:
         if not file.path.endswith("/") and not os.path.isdir(file.path)
     ]
     for path, _ in found:
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:  # Beam's workers could not be told of it
+            raise InputError(
+                f"the input {path!r} has a name that is no UTF-8: rename it"
+            ) from error
         if os.path.exists(path) and not os.path.isfile(path):
             raise InputError(f"the input {path} is a pipe or a device: it cannot be read twice")
     return [InputFile(path, size) for path, size in found]

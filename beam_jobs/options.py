@@ -238,7 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument(
         "--compression",
         choices=sorted({name for known in FORMATS.values() for name in known.compressions}),
-        help="of the predictions (default: none for JSON lines, snappy for Parquet)",
+        help="of the predictions (default: none for text, snappy for Parquet)",
     )
     output.add_argument(
         "--output_format",
@@ -313,9 +313,9 @@ def _character(text: str) -> str:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    if len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"{text!r} has a name twice")
+    names = tuple(name.strip() for name in text.split(","))
+    if len(set(names)) < len(names) or "" in names:
+        raise argparse.ArgumentTypeError(f"{text!r} has a name twice, or an empty one")
     return names
 
 
@@ -349,7 +349,7 @@ def _refuse_unknown(parser: argparse.ArgumentParser, arguments: list[str]) -> No
     flag = unknown[0].partition("=")[0]
     known = [*parser._option_string_actions, *beam_parser._option_string_actions]
     nearest = difflib.get_close_matches(flag, known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else "see --help"
+    hint = f"did you mean {nearest[0]}?" if nearest else "see --help."
     raise UsageError(
         f"{unknown[0]!r} is no flag of this job nor of Beam's pipeline options: {hint}"
         ' What only a job server knows follows a bare "--"'

@@ -67,7 +67,8 @@ class OutputFolder:
             OutputFolderError: as :meth:`prepare`.
         """
         try:
-            return bool(self._names_to_replace(overwrite))
+            with plain_errors():
+                return bool(self._names_to_replace(overwrite))
         except (BeamIOError, OSError, ValueError) as error:
             raise self._unusable(error) from error
 

@@ -75,9 +75,11 @@ def sample_file(job: Job, file: InputFile, records: int) -> FileSample:
                 if counting.bytes > bytes_before:
                     mark_bytes, mark_records = bytes_before, read
                     bytes_before = counting.bytes
+                found = format_.records(block, job.layout)
                 if read < records:
-                    blocks.append(block)
-                read += len(format_.records(block, job.layout))
+                    left = records - read
+                    blocks.append(block if len(found) <= left else found.first(left))
+                read += len(found)
                 size += block.nbytes
                 if read >= records and (mark_bytes >= _SIZED_BYTES or size >= _MAX_BYTES):
                     break

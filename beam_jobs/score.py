@@ -140,8 +140,10 @@ def cause_of(error: BaseException) -> str:
     return "\n".join(lines[len(list(frames)) :]).strip()
 
 
-def _say(text: str, stream: TextIO) -> None:
+def _say(text: str, stream: TextIO | None) -> None:
     """Print, where that can be done: a closed pipe changes nothing about how a job ended."""
+    if stream is None:  # closed before Python started
+        return
     encoding = stream.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)

@@ -144,9 +144,10 @@ class Predictor(ABC):
         if isinstance(error, UnfitOutputError):
             self._failures_from_start = None
             return Failure(row, "output", "UnfitOutput", str(error))
-        if self._failures_from_start is not None:
-            self._failures_from_start += 1
-            if self._failures_from_start >= MAX_FAILURES_FROM_START:
+        failures = self._failures_from_start  # read once: threads of RunInference share this
+        if failures is not None:
+            self._failures_from_start = failures + 1
+            if failures + 1 >= MAX_FAILURES_FROM_START:
                 raise EveryPredictionFailsError(
                     f"the first {MAX_FAILURES_FROM_START} records of this task all failed in"
                     f" predict; the last with {type(error).__name__}: {told(error)}; does the"

@@ -83,6 +83,8 @@ def settle(
             f"the input has files of several formats ({examples}): say which one the output is to"
             " have, with --output_format"
         )
+    if not csv.header and csv.name not in by_format:
+        raise UsageError("--csv_columns names the columns of CSV, and no file of the input is CSV")
     look = _Look(open_file, csv)
     csv = replace(csv, columns=look.csv_columns(by_format.get(csv.name, [])))
     layout = replace(
@@ -147,7 +149,10 @@ class _Look:
 
         def header(file: InputFile) -> tuple[str, ...]:
             with self._open_file(file.path) as opened:
-                return tuple(self._csv.column_names(self._csv.opened(opened, file.path)))
+                try:
+                    return tuple(self._csv.column_names(self._csv.opened(opened, file.path)))
+                except InputError as error:
+                    raise InputError(f"{file.path} cannot be read as CSV: {error}") from error
 
         columns: tuple[str, ...] | None = None
         of_path = ""
@@ -261,10 +266,11 @@ def _refuse_names(
     """
     names = list(dict.fromkeys(name for schema in schemas.values() for name in schema.names))
     if all_names_known:
+        own = [name for name in names if name != EXTRA]
         for name in layout.keep_fields or ():
             if name not in names:
-                nearest = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {nearest[0]!r}?" if nearest else f"they have {_some(names)}"
+                nearest = difflib.get_close_matches(name, own, n=1)
+                hint = f"did you mean {nearest[0]!r}?" if nearest else f"they have {_some(own)}"
                 raise InputError(f"--keep_fields: no file has a column {name!r}; {hint}")
     assert layout.output_format is not None
     clashes = layout.added_names(layout.output_format) & set(names)

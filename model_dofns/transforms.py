@@ -50,6 +50,8 @@ class _Transform(beam.PTransform, ABC):  # type: ignore[misc]  # Beam's classes 
 
     def __init__(self, spec: ModelSpec, prediction_field: str = "prediction") -> None:
         super().__init__()
+        if not isinstance(spec, ModelSpec):
+            raise TypeError(f"{spec!r} is no ModelSpec: write ModelSpec('package.module:Class')")
         self._spec = spec
         self._prediction_field = plain_name(prediction_field)
 

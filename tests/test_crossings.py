@@ -247,6 +247,8 @@ UNKNOWN = object()
 
 
 def value_of(scalar: pa.Scalar) -> Any:
+    if scalar.type == pa.time64("ns") and scalar.is_valid:
+        return str(scalar.cast(pa.string()))
     try:
         return plain(scalar.as_py())
     except (ValueError, OverflowError, UnicodeDecodeError, KeyError):

@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_dofns import ModelSpec, ScoredBlock, Scorer
-from model_dofns.exceptions import EveryPredictionFailsError, UsageError
+from model_dofns.exceptions import EveryPredictionFailsError, InputError, UsageError
+from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Block, Layout
+from model_dofns.formats.csv.format import CsvFormat
 from model_dofns.prediction import MAX_FAILURES_FROM_START, bisect
 
 PLAIN = ModelSpec("models:PlainModel")
@@ -414,3 +416,19 @@ def test_counts_say_what_became_of_every_record() -> None:
         "records_rejected_predict": 1,
         "records_rejected_output": 1,
     }
+
+
+def test_a_name_that_the_prediction_takes_is_found_where_the_model_is_loaded() -> None:
+    """As when it was not loaded at launch."""
+    schema = pa.schema([("prediction_label", pa.string())])
+    with pytest.raises(InputError, match="prediction_label"):
+        Scorer(PLAIN, Layout(output_format="parquet", schema=schema))
+    csv = CsvFormat(columns=("x", "prediction_label"))
+    with pytest.raises(InputError, match="prediction_label"):
+        Scorer(PLAIN, Layout(output_format="csv"), formats={**FORMATS, "csv": csv})
+    Scorer(PLAIN, Layout(output_format="csv", keep_fields=("x",)), formats={**FORMATS, "csv": csv})
+
+
+def test_csv_without_the_names_of_its_columns_is_refused() -> None:
+    with pytest.raises(UsageError, match="columns"):
+        Scorer(PLAIN).score(Block("csv", "file", b"1,2\n", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from model_dofns.exceptions import InputError, UnreadableFileError, UsageError
-from model_dofns.formats.base import Layout
+from model_dofns.formats.base import Layout, Range
 from model_dofns.formats.csv.format import CsvFormat
 from model_dofns.formats.extra import EXTRA_FIELD
 from model_dofns.manifest import InputFile
@@ -100,6 +101,30 @@ def test_headers_that_differ_are_refused_by_name(tmp_path: Path) -> None:
     assert str(two) in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "header", [b'x,"n"n', b'x,"n', b"x,gr\xf6\xdfe", "x,n\n1,2".encode("utf-16"), b"x,n\r1,2\r3,4"]
+)
+def test_a_header_that_is_no_row_of_csv_is_refused(header: bytes, tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", b"x,n\n1,2\n")
+    bad = write(tmp_path / "b.csv", header + b"\n1,2\n")
+    with pytest.raises(InputError, match="its header") as error:
+        settled(*tmp_path.iterdir())
+    assert str(bad) in str(error.value)
+
+
+def test_a_header_that_changes_after_launch_is_found(tmp_path: Path) -> None:
+    format_ = settled(write(tmp_path / "a.csv", b"x,n\n1,2\n")).formats["csv"]
+    for header, reason in ((b"n,x", "not that of the other"), (b'x,"n"n', "no row of CSV")):
+        part = Range("b.csv", 0, 100)
+        with pytest.raises(UnreadableFileError, match=rf"b\.csv is {reason}"):
+            list(format_.read_blocks(io.BytesIO(header + b"\n1,2\n"), part))
+
+
+def test_columns_of_csv_without_any_csv_are_refused() -> None:
+    with pytest.raises(UsageError, match="--csv_columns"):
+        settled("a.jsonl", csv=CsvFormat(columns=("x",), header=False))
+
+
 def test_a_column_twice_in_a_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'x' twice"):
         settled(write(tmp_path / "a.csv", "x,n,x\n"))
@@ -133,6 +158,25 @@ def test_json_fields_are_columns_as_the_sample_shows_them(tmp_path: Path) -> Non
         "_extra": "string",
     }
     assert schema.field(len(schema) - 1).equals(EXTRA_FIELD, check_metadata=True)
+
+
+@pytest.mark.parametrize("depth", [63, 64, 100, 125, 198])
+def test_what_is_too_deep_for_a_column_has_none(depth: int, tmp_path: Path) -> None:
+    lists, objects = "[" * depth + "1" + "]" * depth, '{"a":' * depth + "1" + "}" * depth
+    path = write(tmp_path / "a.jsonl", f'{{"x":1,"lists":{lists},"objects":{objects}}}\n')
+    schema = settled(path, output_format="parquet").layout.schema
+    assert schema is not None
+    assert schema.names == ["x", *(["lists", "objects"] if depth < 64 else []), "_extra"]
+    pq.write_table(schema.empty_table(), tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet").schema.names == schema.names
+
+
+def test_an_object_that_is_a_map_has_no_column(tmp_path: Path) -> None:
+    records = [{"x": 1, "counts": {f"user{i}": 1}} for i in range(3_000)]
+    path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, records)))
+    schema = settled(path, output_format="parquet").layout.schema
+    assert schema is not None
+    assert schema.names == ["x", "_extra"]
 
 
 def test_cells_are_text_but_where_the_input_class_names_them(tmp_path: Path) -> None:
@@ -200,6 +244,8 @@ def test_types_that_do_not_unify_name_both_files(
 
 def test_a_field_to_keep_that_no_file_has_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "id,x,n\n1,2,3\n")
+    with pytest.raises(InputError, match=r"'yeer'; they have 'id', 'x', 'n'$"):
+        settled(path, keep_fields=("yeer",))
     with pytest.raises(InputError, match="did you mean 'id'"):
         settled(path, keep_fields=("idd",))
 

@@ -37,8 +37,8 @@ def unified(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
                 raise InputError(
                     f"the column {field.name!r} is of type {known.type} in {first_path} and of type"
                     f" {field.type} in {path}, and no column type holds the values of both: convert"
-                    " one of them, leave the column out with --keep_fields, or score the files in"
-                    " jobs of their own"
+                    " one of them, leave the column out with --keep_fields, write JSON lines"
+                    " with --output_format jsonl, or score the files in jobs of their own"
                 )
             nullable = known.nullable or field.nullable
             # Where the file is that brought the type, for the next message.
@@ -141,7 +141,13 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         elif batch.column(index).type == field.type:
             columns.append(batch.column(index))
         else:
-            columns.append(batch.column(index).cast(field.type))
+            try:
+                columns.append(batch.column(index).cast(field.type))
+            except pa.ArrowInvalid as error:  # a time beyond what a finer unit holds
+                raise ScoringError(
+                    f"the column {field.name!r} has a value that is no {field.type}, as it is in"
+                    f" other files: {error}; score the files in jobs of their own"
+                ) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -227,6 +227,12 @@ class ParquetRows(Records):
 
     def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
         wanted = np.fromiter(rows, np.int64)
+        if self._layout.output_format not in (None, ParquetFormat.name) and (
+            twice := self._twice()
+        ):
+            message = f"the {self._holder} has the column {twice!r} twice"
+            yield from (RecordError("NameClash", message) for _ in wanted)
+            return
         if self._clashes:
             message = (
                 f"the {self._holder} has columns named {', '.join(self._clashes)} already: name"
@@ -242,6 +248,11 @@ class ParquetRows(Records):
         extra = [None] * len(wanted) if self._extra is None else self._extra.take(pa.array(wanted))
         for record, said in zip(records, extra, strict=True):
             yield record if isinstance(record, RecordError) else self._whole(record, said)
+
+    def _twice(self) -> str | None:
+        """The name of two columns, of which another format could say one."""
+        names = self._batch.schema.names
+        return next((name for name in names if names.count(name) > 1), None)
 
     def _whole(self, record: Mapping[str, Any], extra: pa.Scalar | None) -> Any:
         """The record with what its folders say, and what ``_extra`` does."""

@@ -24,8 +24,16 @@ def partitions_of(path: str) -> dict[str, str]:
     {'year': '2026', 'city': 'São'}
     """
     folders = (folder.partition("=") for folder in path.split("/")[:-1])
-    found = {unquote(name): unquote(value) for name, equals, value in folders if name and equals}
+    found = {_decoded(name): _decoded(value) for name, equals, value in folders if name and equals}
     return {name: value for name, value in found.items() if value != _MISSING}
+
+
+def _decoded(text: str) -> str:
+    """Percent-decoded; as it stands where that is no UTF-8."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
 
 
 def partition_types(

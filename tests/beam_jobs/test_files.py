@@ -131,6 +131,21 @@ def test_an_input_is_one_path_or_several_and_may_be_repeated() -> None:
     assert parse_args(words).input == ("a", "b", "c")
 
 
+def test_a_folder_that_names_a_field_is_not_hidden(here: Path) -> None:
+    for folder in ("_day=1", "_hidden", ".day=1"):
+        (here / "in" / folder).mkdir()
+        (here / "in" / folder / "z.jsonl").write_text("{}")
+    found = {Path(file.path).parent.name for file in match_input([str(here / "in")])}
+    assert "_day=1" in found
+    assert not found & {"_hidden", ".day=1"}
+
+
+def test_a_name_that_is_no_utf8_is_refused(here: Path) -> None:
+    Path(os.fsdecode(os.fsencode(here / "in") + b"/\xff.jsonl")).write_text("{}")
+    with pytest.raises(InputError, match="no UTF-8"):
+        match_input([str(here / "in")])
+
+
 # --- reading them ---
 
 

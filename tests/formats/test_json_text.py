@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_dofns.formats.jsonl.text import literal, object_pieces
+from model_dofns.formats.jsonl.text import json_form, literal, object_pieces
 
 
 def texts(batch: pa.RecordBatch) -> list[str]:
@@ -86,3 +86,9 @@ def test_no_fields_are_an_empty_object() -> None:
 def test_a_slice_is_its_own_rows() -> None:
     batch = pa.RecordBatch.from_pydict({"a": [1.0, 2.5, 3.0], "b": ["x", "y", "z"]})
     assert texts(batch.slice(1, 2)) == ['{"a":2.5,"b":"y"}', '{"a":3.0,"b":"z"}']
+
+
+def test_times_keep_all_of_their_digits_and_instants_their_instant() -> None:
+    assert json_form(pa.scalar(1, pa.time64("ns"))) == "00:00:00.000000001"
+    nowhere = pa.scalar(0, pa.timestamp("us", "No/Where"))
+    assert json_form(nowhere) == "1970-01-01 00:00:00.000000+00:00"

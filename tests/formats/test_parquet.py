@@ -314,3 +314,11 @@ def test_small_payloads_are_gathered_into_a_row_group() -> None:
     assert not out.closed
     assert pq.ParquetFile(out).num_row_groups == 1
     assert pq.read_table(out).column("a").to_pylist() == list(range(100))
+
+
+def test_a_column_twice_has_no_way_into_json() -> None:
+    table = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    rows = ParquetRows(Block("parquet", "file", table, 0), Layout(output_format="jsonl"))
+    (verdict,) = rows.parse([0])
+    assert isinstance(verdict, RecordError)
+    assert verdict.error == "NameClash"

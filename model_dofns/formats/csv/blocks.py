@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from model_dofns.exceptions import RecordError, UnreadableFileError
 from model_dofns.formats.base import HEAD_BYTES, Block, Range
 from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.lines import BOM
@@ -20,11 +21,16 @@ def read_row_blocks(
     skip_header: bool,
     block_bytes: int,
     max_record_bytes: int,
+    columns: tuple[str, ...] | None = None,
 ) -> Iterator[Block]:
     """The rows of a range that begins and ends with whole ones.
 
     A line that is longer than ``max_record_bytes`` is never held: a block with its head and its
-    length stands for it.
+    length stands for it. A header that is skipped is held against the columns, where these are
+    settled: at launch it may not have been there to be read.
+
+    Raises:
+        UnreadableFileError: it is another header.
     """
     held_bytes = max(max_record_bytes, HEAD_BYTES) + len("\r\n")
     held, position = b"", part.start  # what has been read of a row, and where that begins
@@ -59,12 +65,25 @@ def read_row_blocks(
             skip_header = not len(written)
             begin = rows.decided
             if len(written):
+                header = data[rows.starts[written[0]] : rows.ends(data)[written[0]]]
+                _refuse_other(header, dialect, columns, part.path)
                 begin = min(int(rows.line_ends[written[0]]) + 1, rows.decided)
         if begin < rows.decided:
             yield Block(format_name, part.path, data[begin : rows.decided], position + begin)
         held, position = data[rows.decided :], position + rows.decided
         if len(held) > held_bytes and b"\n" not in held:
             long_line, held = _LongLine(position, held), b""
+
+
+def _refuse_other(
+    header: bytes, dialect: Dialect, columns: tuple[str, ...] | None, path: str
+) -> None:
+    try:
+        names = tuple(dialect.cells_of(header.decode()))
+    except (UnicodeDecodeError, RecordError) as error:
+        raise UnreadableFileError(f"the header of {path} is no row of CSV: {error}") from error
+    if columns is not None and names != columns:
+        raise UnreadableFileError(f"the header of {path} is not that of the other files: {names}")
 
 
 class _LongLine:

@@ -15,7 +15,7 @@ from typing import BinaryIO, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from model_dofns.exceptions import RecordError, UnreadableFileError
+from model_dofns.exceptions import InputError, RecordError, UnreadableFileError, UsageError
 from model_dofns.formats.base import (
     BLOCK_BYTES,
     HEAD_BYTES,
@@ -120,11 +120,25 @@ class CsvFormat(Format):
         """See :meth:`Format.read_blocks`; a range must be one of :meth:`ranges`."""
         skip_header = self.header and part.start == 0
         return read_row_blocks(
-            self.name, file, part, self.dialect, skip_header, block_bytes, max_record_bytes
+            self.name,
+            file,
+            part,
+            self.dialect,
+            skip_header,
+            block_bytes,
+            max_record_bytes,
+            columns=self.columns,
         )
 
     def records(self, block: Block, layout: Layout) -> CsvRecords:
-        return CsvRecords(block, layout, self.dialect, self.columns or (), self.header)
+        """See :meth:`Format.records`.
+
+        Raises:
+            UsageError: the names of the columns are not settled.
+        """
+        if self.columns is None:
+            raise UsageError("CSV without the names of its columns: CsvFormat(columns=('x', …))")
+        return CsvRecords(block, layout, self.dialect, self.columns, self.header)
 
     def encode(
         self, fields: pa.RecordBatch, predictions: pa.RecordBatch, layout: Layout
@@ -133,8 +147,9 @@ class CsvFormat(Format):
         texts = [cells(each, self.dialect, nulls_are_absent=absent) for each in fields.columns]
         texts += [cells(each, self.dialect) for each in predictions.columns]
         names = [*fields.schema.names, *layout.prediction_columns()]
-        header = header_line(names, self.dialect) if self.header else b""
-        return CsvRows(header, joined(texts, self.dialect, predictions.num_rows))
+        return CsvRows(
+            header_line(names, self.dialect), joined(texts, self.dialect, predictions.num_rows)
+        )
 
     def writer(self, file: BinaryIO, compression: str | None = None) -> CsvWriter:
         return CsvWriter(file, compression)
@@ -148,7 +163,11 @@ class CsvFormat(Format):
         return self.suffixes[0] + SUFFIXES.get(compression or "none", "")
 
     def column_names(self, file: BinaryIO) -> list[str]:
-        """The names in the header, or those that were given; none of an empty file."""
+        """The names in the header, or those that were given; none of an empty file.
+
+        Raises:
+            InputError: the header is no row of CSV.
+        """
         if not self.header:
             return list(self.columns or ())
         everything = CsvFormat(self.delimiter, self.quote, header=False)
@@ -156,10 +175,14 @@ class CsvFormat(Format):
         block = next(everything.read_blocks(file, start, block_bytes=HEAD_BYTES), None)
         if block is None:
             return []
+        rows = CsvRecords(block, Layout(), self.dialect, (), header=False)
         try:
-            return everything.records(block, Layout()).cells_of(0)
+            names = rows.cells_of(0)
         except RecordError as error:
-            raise UnreadableFileError(f"its header is no row of CSV: {error.message}") from error
+            raise InputError(f"its header is no row of CSV: {error.message}") from error
+        if any("\r" in name for name in names) and self.quote not in rows.source(0)["input"]:
+            raise InputError("its header has a carriage return: do lines end in it, without \\n?")
+        return names
 
 
 class CsvWriter(LinesWriter):

@@ -198,7 +198,8 @@ class CsvRecords(Records):
         found = self.cells_of(row)
         if len(found) != len(self._names):
             raise RecordError(
-                "FieldCount", f"{len(found)} cells, and there are {len(self._names)} columns"
+                "FieldCount",
+                f"the row has {len(found)} cells, and the file {len(self._names)} columns",
             )
         record = {name: cell for name, cell in zip(self._names, found, strict=True) if cell}
         return {name: str(value) for name, value in self._partitions.items()} | record

@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from model_dofns.formats.extra import EXTRA, is_utf8
 
-# What the sample shows with values of several kinds has no column.
-_MIXED = pa.dense_union([pa.field("mixed", pa.null())])
+# Parquet's readers take no schema that is nested 125 levels deep.
+_MAX_LEVELS = 64
+# An object with more members is a map, rather: it has no column.
+_MAX_MEMBERS = 1_000
 
 
 def sampled_schema(
@@ -24,75 +26,65 @@ def sampled_schema(
             records show as null alone, or with values of several kinds, of which those that are
             not of this type are most likely rejects; and floats where they show integers alone.
     """
-    seen: dict[str, pa.DataType] = {}
+    seen: dict[str, _Shape] = {}
     for record in records:
         for name, value in record.items():
             if name != EXTRA and is_utf8(name):  # a column has one name, and it is UTF-8
-                seen[name] = _merged(seen.get(name, pa.null()), type_of(value))
+                seen.setdefault(name, _Shape()).add(value)
     fields = []
-    for name, type_ in seen.items():
-        wanted = input_types.get(name)
-        if wanted is not None and (
-            type_ in (pa.null(), _MIXED) or (type_ == pa.int64() and wanted == pa.float64())
-        ):
+    for name, shape in seen.items():
+        type_, wanted = shape.column_type(), input_types.get(name)
+        if type_ is None or (type_ == pa.int64() and wanted == pa.float64()):
             type_ = wanted
-        settled = _settled(type_)
-        if settled is not None:
-            fields.append(pa.field(name, settled))
+        if type_ is not None:
+            fields.append(pa.field(name, type_))
     return pa.schema(fields)
 
 
-def type_of(value: Any) -> pa.DataType:
-    """The type of a JSON value; null where it shows none.
-
-    >>> type_of([1, 2.5])
-    ListType(list<item: double>)
-    """
-    if value is None:
-        return pa.null()
-    if isinstance(value, bool):
-        return pa.bool_()
-    if isinstance(value, int):
-        return pa.int64()
-    if isinstance(value, float):
-        return pa.float64()
-    if isinstance(value, str):
-        return pa.string()
-    if isinstance(value, dict):
-        return pa.struct([(name, type_of(item)) for name, item in value.items() if is_utf8(name)])
-    items = pa.null()
-    for item in value:
-        items = _merged(items, type_of(item))
-    return pa.list_(items)
+_TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
-def _merged(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """The type of values of both types, as JSON has them: a number is an int or a float."""
-    if one == other or pa.types.is_null(other):
-        return one
-    if pa.types.is_null(one):
-        return other
-    if {one, other} == {pa.int64(), pa.float64()}:
-        return pa.float64()
-    if pa.types.is_list(one) and pa.types.is_list(other):
-        return pa.list_(_merged(one.value_type, other.value_type))
-    if pa.types.is_struct(one) and pa.types.is_struct(other):
-        fields = {field.name: field.type for field in one}
-        for field in other:
-            fields[field.name] = _merged(fields.get(field.name, pa.null()), field.type)
-        return pa.struct(list(fields.items()))
-    return _MIXED
+class _Shape:
+    """What kinds of JSON values there are in one place, and in those of which places inside."""
 
+    def __init__(self) -> None:
+        self._kinds: set[type] = set()
+        self._items: _Shape | None = None
+        self._members: dict[str, _Shape] = {}
 
-def _settled(type_: pa.DataType) -> pa.DataType | None:
-    """The type without what no file has a column for; None where nothing is left."""
-    if pa.types.is_null(type_) or type_ == _MIXED:
-        return None
-    if pa.types.is_list(type_):
-        items = _settled(type_.value_type)
-        return None if items is None else pa.list_(items)
-    if pa.types.is_struct(type_):
-        fields = [(field.name, _settled(field.type)) for field in type_]
-        fields = [(name, settled) for name, settled in fields if settled is not None]
-        return pa.struct(fields) if fields else None
-    return type_
+    def add(self, value: Any, levels: int = _MAX_LEVELS) -> None:
+        """Take note of a value."""
+        if value is None:
+            return
+        self._kinds.add(type(value) if levels else type(None))  # the latter has no column
+        if not levels:
+            return
+        if isinstance(value, list):
+            self._items = self._items or _Shape()
+            for item in value:
+                self._items.add(item, levels - 1)
+        elif isinstance(value, dict) and len(self._members) <= _MAX_MEMBERS:
+            for name, item in value.items():
+                if is_utf8(name):
+                    self._members.setdefault(name, _Shape()).add(item, levels - 1)
+
+    def column_type(self) -> pa.DataType | None:
+        """The type of a column of these values; None where there is none, or they are of several.
+
+        A number is an int or a float.
+        """
+        kinds = self._kinds - {int} if float in self._kinds else self._kinds
+        if len(kinds) != 1:
+            return None
+        (kind,) = kinds
+        if kind is list:
+            assert self._items is not None
+            items = self._items.column_type()
+            return None if items is None else pa.list_(items)
+        if kind is dict:
+            if len(self._members) > _MAX_MEMBERS:
+                return None
+            types = ((name, shape.column_type()) for name, shape in self._members.items())
+            fields = [(name, type_) for name, type_ in types if type_ is not None]
+            return pa.struct(fields) if fields else None
+        return _TYPES.get(kind)

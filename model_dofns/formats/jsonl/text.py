@@ -121,6 +121,8 @@ def json_form(scalar: pa.Scalar, *, nulls_are_absent: bool = False) -> Any:
         return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
     except Exception:  # noqa: BLE001  # a day or a time that Python cannot hold; an unknown zone
         return _arrow_text(scalar)
+    if scalar.type == pa.time64("ns"):  # which Python's times have not
+        return _arrow_text(scalar)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
@@ -130,6 +132,9 @@ def json_form(scalar: pa.Scalar, *, nulls_are_absent: bool = False) -> Any:
 
 def _arrow_text(scalar: pa.Scalar) -> str:
     """A value in Arrow's own words; at the least, of what type it is."""
+    if pa.types.is_timestamp(scalar.type) and scalar.type.tz is not None:
+        # Of a zone that is not known here; the instant is, in UTC.
+        return f"{_arrow_text(scalar.cast(pa.timestamp(scalar.type.unit)))}+00:00"
     try:
         return str(scalar.cast(pa.string()).as_py())
     except pa.ArrowException:
