@@ -243,7 +243,7 @@ def test_what_the_judge_says_of_a_few_texts() -> None:
 number_texts = st.text("0123456789.eE+-_ xnainf\u00a0\u0661", max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     field=st.sampled_from(["float", "int", "bool", "float or None", "small int", "positive float"]),
     texts=st.lists(number_texts | st.sampled_from(TEXTS) | st.text(max_size=3), max_size=8),

@@ -99,7 +99,7 @@ def test_bytes_of_many_ranges_and_compressed_files_add_up(
     (tmp_path / "in" / "b.jsonl.gz").write_bytes(packed)
     monkeypatch.setattr("model_dofns.formats.base.Format.ranges.__defaults__", (1_000,))
     monkeypatch.setattr(
-        "model_dofns.formats.jsonl.JsonLinesFormat.read_blocks.__kwdefaults__",
+        "model_dofns.formats.jsonl.format.JsonLinesFormat.read_blocks.__kwdefaults__",
         {"block_bytes": 300, "max_record_bytes": 1_000},
     )
     seen: list[Mapping[str, int]] = []

@@ -650,7 +650,7 @@ def test_a_compressed_file_reads_the_same(codec: str) -> None:
 
 # --- any file, cut anywhere ----------------------------------------------------------------------
 
-EXAMPLES = int(os.environ.get("CSV_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("CSV_EXAMPLES", "60"))
 SNIPPETS = [
     *(b'"', b'"', b'"', b'""', b'","', b'"\n"', b'"\r\n', b'",', b',"', b",", b",", b",,", b" "),
     *(b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\r\r\n", b"\n\n", b"1", b"2.5", b"-0", b"red", b"a"),
