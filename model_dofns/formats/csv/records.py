@@ -7,10 +7,8 @@ numbers only where that gives what the judge makes of it.
 
 from __future__ import annotations
 
-import base64
-import codecs
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +18,10 @@ import pyarrow.csv
 
 from model_dofns.exceptions import RecordError
 from model_dofns.formats.base import (
-    HEAD_BYTES,
     Block,
     Layout,
     Mask,
     Payload,
-    Records,
     Rows,
     empty_batch,
 )
@@ -35,6 +31,7 @@ from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, object_text
 from model_dofns.formats.lines import BOM
 from model_dofns.formats.partitions import own_partitions, partition_columns
+from model_dofns.formats.text_records import TextRecords, cut
 
 
 @dataclass(frozen=True)
@@ -49,49 +46,25 @@ class CsvRows:
         return len(self.rows)
 
 
-class CsvRecords(Records):
+class CsvRecords(TextRecords):
     """The rows of a block."""
 
     are_texts = True
+    _unit = "row"
 
     def __init__(
         self, block: Block, layout: Layout, dialect: Dialect, names: tuple[str, ...], header: bool
     ) -> None:
         assert isinstance(block.data, bytes)
-        self._block, self._data = block, block.data
-        self._layout, self._dialect, self._header = layout, dialect, header
-        rows = dialect.split(self._data, layout.max_record_bytes)
-        ends = rows.ends(self._data)
+        self._dialect, self._names, self._header = dialect, names, header
+        self._partitions = own_partitions(block.path, layout.partition_types, names)
+        rows = dialect.split(block.data, layout.max_record_bytes)
+        ends = rows.ends(block.data)
         records = rows.starts < ends
         self._has_blanks = not records.all()
-        self._starts, self._ends = rows.starts[records], ends[records]
-        self._line_ends, self._sound = rows.line_ends[records], rows.sound[records]
-        self._lengths = self._ends - self._starts
-        self._too_long = self._lengths > layout.max_record_bytes
-        if block.whole_length is not None:
-            self._lengths[:] = block.whole_length
-            self._too_long[:] = True
-        self._names = names
-        self._partitions = own_partitions(block.path, layout.partition_types, self._names)
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def source(self, row: int) -> Mapping[str, Any]:
-        record = self._data[self._starts[row] : self._ends[row]]
-        offset = self._block.position + int(self._starts[row])
-        too_long = bool(self._too_long[row])
-        if too_long:
-            record = record[:HEAD_BYTES]
-        try:
-            # The end of a head may cut a character in two.
-            text = codecs.getincrementaldecoder("utf-8")().decode(record, final=not too_long)
-        except UnicodeDecodeError:
-            return {"input_base64": base64.b64encode(record).decode(), "offset": offset}
-        return {"input": text, "offset": offset}
-
-    def first(self, count: int) -> Block:
-        return self._block.head(int(self._line_ends[count - 1]) + 1)
+        self._sound = rows.sound[records]
+        starts, ends = rows.starts[records], ends[records]
+        super().__init__(block, layout, starts, ends, rows.line_ends[records], ends - starts)
 
     # --- many records at once ---
 
@@ -174,10 +147,7 @@ class CsvRecords(Records):
             alike[rows[returns != self._ends[rows]]] = False
         if BOM in data:  # which it drops, where it comes first
             alike[[data.startswith(BOM, start) for start in self._starts.tolist()]] = False
-        if not data.isascii() and not _is_utf8(data):
-            for row in range(len(self)):
-                alike[row] &= _is_utf8(data[self._starts[row] : self._ends[row]])
-        return alike
+        return alike & self._are_utf8()
 
     def _joined(self, rows: Rows) -> bytes:
         if len(rows) == len(self) and not self._has_blanks:
@@ -186,13 +156,6 @@ class CsvRecords(Records):
         return b"\n".join(self._data[start:end] for start, end in spans)
 
     # --- one record ---
-
-    def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
-        for row in rows:
-            try:
-                yield self._parse(row)
-            except RecordError as error:
-                yield error
 
     def _parse(self, row: int) -> Mapping[str, Any]:
         found = self.cells_of(row)
@@ -210,17 +173,7 @@ class CsvRecords(Records):
         Raises:
             RecordError: it is no row of CSV.
         """
-        if self._too_long[row]:
-            raise RecordError(
-                "RecordTooLong",
-                f"the row is {self._lengths[row]} bytes long, and the limit is"
-                f" {self._layout.max_record_bytes} (--max_record_bytes)",
-            )
-        try:
-            text = self._data[self._starts[row] : self._ends[row]].decode()
-        except UnicodeDecodeError as error:
-            raise RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}") from error
-        return self._dialect.cells_of(text)
+        return self._dialect.cells_of(self._text(row))
 
     # --- out again ---
 
@@ -232,7 +185,7 @@ class CsvRecords(Records):
         values = {name: self._partitions.get(name) for name in names_added}
         added = partition_columns(values, layout.partition_types, len(rows))
         if layout.keep_fields is None:
-            names, texts = list(self._names), [self._rows(rows)]
+            names, texts = list(self._names), [self._own_bytes(rows)]
         else:
             kept = self._texts(rows)
             names, texts = (
@@ -246,15 +199,8 @@ class CsvRecords(Records):
         header = header_line(names, self._dialect) if self._header else b""
         return CsvRows(header, joined(texts, self._dialect, len(rows)))
 
-    def _rows(self, rows: Rows) -> pa.Array:
-        """The records' own bytes."""
-        offsets = np.stack([self._starts[rows], self._ends[rows]], axis=1).ravel()
-        spans = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(),
-            2 * len(rows) - 1,
-            [None, pa.py_buffer(offsets), pa.py_buffer(self._data)],
-        )
-        return spans.take(pa.array(np.arange(0, 2 * len(rows), 2)))
+    def _own_bytes(self, rows: Rows) -> pa.Array:
+        return cut(self._data, np.stack([self._starts[rows], self._ends[rows]], axis=1))
 
     def _texts(self, rows: Rows) -> pa.RecordBatch:
         """The kept columns of the file, as text; the records are all sound."""
@@ -302,11 +248,3 @@ class CsvRecords(Records):
         if settled is not None and index >= 0 and pa.types.is_string(settled.field(index).type):
             return pa.string()
         return self._layout.input_types.get(name, pa.string())
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

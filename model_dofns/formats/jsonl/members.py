@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from model_dofns.formats.base import Mask, Rows
 from model_dofns.formats.extra import name_text
 from model_dofns.formats.jsonl.text import TEXT, literal
+from model_dofns.formats.text_records import cut
 
 # With more of them, it is line by line: of others, the quotes do not add up.
 _MAX_NULL_NAMES = 64
@@ -117,12 +118,3 @@ def count(data: bytes, line_ends: Rows, sign: int) -> Rows:
     """How often a byte is in each line."""
     at = np.flatnonzero(np.frombuffer(data, np.uint8) == sign)
     return np.bincount(np.searchsorted(line_ends, at), minlength=len(line_ends))
-
-
-def cut(data: bytes, spans: Rows) -> pa.Array:
-    """Spans of bytes, in their order, as an array."""
-    if not len(spans):
-        return pa.array([], TEXT)
-    offsets = [None, pa.py_buffer(np.ascontiguousarray(spans.ravel())), pa.py_buffer(data)]
-    cut = pa.LargeBinaryArray.from_buffers(TEXT, 2 * len(spans) - 1, offsets)
-    return cut.take(pa.array(np.arange(0, 2 * len(spans), 2)))

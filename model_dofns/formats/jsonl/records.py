@@ -7,26 +7,21 @@ Python's json: :meth:`JsonLines.parse`, which alone decides whether a line is so
 
 from __future__ import annotations
 
-import base64
-import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 
 from model_dofns.exceptions import RecordError
 from model_dofns.formats.base import (
-    HEAD_BYTES,
     Block,
     Layout,
     Payload,
-    Records,
     Rows,
     empty_batch,
 )
@@ -42,7 +37,6 @@ from model_dofns.formats.jsonl.fields import (
     said_whole,
 )
 from model_dofns.formats.jsonl.members import (
-    cut,
     kept_members,
     members,
     null_members,
@@ -52,6 +46,7 @@ from model_dofns.formats.jsonl.text import TEXT, literal, objects
 from model_dofns.formats.jsonl.values import MAX_NESTING, has_infinity, json_value, name_patterns
 from model_dofns.formats.lines import BLANK
 from model_dofns.formats.partitions import own_partitions
+from model_dofns.formats.text_records import TextRecords, cut
 
 _IS_BLANK = np.isin(np.arange(256), np.frombuffer(BLANK, np.uint8))
 # What pyarrow.json and Python's json do not take alike. pyarrow.json takes "Inf" for Infinity,
@@ -67,51 +62,24 @@ _KINDS = {
 }
 
 
-class JsonLines(Records):
+class JsonLines(TextRecords):
     """The records of a block of lines."""
+
+    _unit = "line"
+    _white_space = BLANK
 
     def __init__(self, block: Block, layout: Layout) -> None:
         assert isinstance(block.data, bytes)
-        self._data = block.data
-        self._bytes = np.frombuffer(self._data, np.uint8)
-        self._block = block
-        self._layout = layout
+        self._bytes = np.frombuffer(block.data, np.uint8)
         self._partitions = own_partitions(block.path, layout.partition_types)
         line_ends = np.flatnonzero(self._bytes == ord("\n"))
-        if self._data and not self._data.endswith(b"\n"):
-            line_ends = np.append(line_ends, len(self._data))
+        if block.data and not block.data.endswith(b"\n"):
+            line_ends = np.append(line_ends, len(block.data))
         line_starts = np.append(0, line_ends + 1)[: len(line_ends)]
-        starts, ends = self._without_blanks(line_starts, line_ends)
+        starts, ends = _without_blanks(block.data, line_starts, line_ends)
         records = starts < ends
-        self._starts, self._ends, self._line_ends = (
-            starts[records],
-            ends[records],
-            line_ends[records],
-        )
-        self._lengths = self._line_ends - self._starts
-        self._too_long = self._lengths > layout.max_record_bytes
-        if block.whole_length is not None:
-            self._lengths[:] = block.whole_length
-            self._too_long[:] = True
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def source(self, row: int) -> Mapping[str, Any]:
-        record = self._data[self._starts[row] : self._ends[row]]
-        offset = self._block.position + int(self._starts[row])
-        too_long = bool(self._too_long[row])
-        if too_long:
-            record = record[:HEAD_BYTES].rstrip(BLANK)
-        try:
-            # The end of a head may cut a character in two.
-            text = codecs.getincrementaldecoder("utf-8")().decode(record, final=not too_long)
-        except UnicodeDecodeError:
-            return {"input_base64": base64.b64encode(record).decode(), "offset": offset}
-        return {"input": text, "offset": offset}
-
-    def first(self, count: int) -> Block:
-        return self._block.head(int(self._line_ends[count - 1]) + 1)
+        starts, ends, line_ends = starts[records], ends[records], line_ends[records]
+        super().__init__(block, layout, starts, ends, line_ends, line_ends - starts)
 
     # --- many records at once ---
 
@@ -197,10 +165,7 @@ class JsonLines(Records):
             opening = np.flatnonzero((self._bytes == ord("{")) | (self._bytes == ord("[")))
             rows = np.searchsorted(self._line_ends, opening)
             alike &= np.bincount(rows, minlength=len(self)) <= MAX_NESTING
-        if not data.isascii() and not _is_utf8(data):
-            for row in range(len(self)):
-                alike[row] &= _is_utf8(data[self._starts[row] : self._ends[row]])
-        return alike
+        return alike & self._are_utf8()
 
     def _refused_names(self) -> list[str]:
         """What a record may not be named that is written as JSON again."""
@@ -225,26 +190,8 @@ class JsonLines(Records):
 
     # --- one record ---
 
-    def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
-        for row in rows:
-            try:
-                yield self._parse(row)
-            except RecordError as error:
-                yield error
-
     def _parse(self, row: int) -> Mapping[str, Any]:
-        layout = self._layout
-        if self._too_long[row]:
-            raise RecordError(
-                "RecordTooLong",
-                f"the line is {self._lengths[row]} bytes long, and the limit is"
-                f" {layout.max_record_bytes} (--max_record_bytes)",
-            )
-        try:
-            text = self._data[self._starts[row] : self._ends[row]].decode()
-        except UnicodeDecodeError as error:
-            raise RecordError("InvalidUTF8", f"{error.reason} at byte {error.start}") from error
-        record = json_value(text)
+        record = json_value(self._text(row))
         if not isinstance(record, dict):
             raise RecordError("NotAnObject", f"a JSON {_KINDS[type(record)]}, and no object")
         for name in self._refused_names():
@@ -254,7 +201,7 @@ class JsonLines(Records):
                     f"the record has a field {name!r} already: name the prediction otherwise with"
                     " --prediction_field",
                 )
-        for name in sorted(layout.input_names & record.keys()):
+        for name in sorted(self._layout.input_names & record.keys()):
             if has_infinity(record[name]):
                 raise RecordError("NumberOutOfRange", f"{name}: a number no double can hold")
         return {**self._partitions, **record}
@@ -358,9 +305,6 @@ class JsonLines(Records):
         schema = schema.append(EXTRA_FIELD)
         return found[whole], pa.RecordBatch.from_arrays([*columns, extra], schema=schema)
 
-    def _text(self, row: int) -> str:
-        return self._data[self._starts[row] : self._ends[row]].decode()
-
     def _parse_own(self, row: int) -> dict[str, Any]:
         """The members of a record that is sound."""
         values: dict[str, Any] = json_value(self._text(row))
@@ -375,26 +319,20 @@ class JsonLines(Records):
             empty[i] = body.rstrip(BLANK) == b"{"
         return empty
 
-    def _without_blanks(self, starts: Rows, ends: Rows) -> tuple[Rows, Rows]:
-        """The spans without blanks at either end; empty where there is nothing else."""
-        starts, ends = starts.copy(), ends.copy()
-        for _ in range(2):  # most lines have none or one ("\r")
-            some = starts < ends
-            ends[some] -= _IS_BLANK[self._bytes[ends[some] - 1]]
-            some = starts < ends
-            starts[some] += _IS_BLANK[self._bytes[starts[some]]]
-        left = np.flatnonzero(starts < ends)
-        blank = _IS_BLANK[self._bytes[starts[left]]] | _IS_BLANK[self._bytes[ends[left] - 1]]
-        for row in left[blank]:
-            line = self._data[starts[row] : ends[row]]
-            ends[row] -= len(line) - len(line.rstrip(BLANK))
-            starts[row] += len(line) - len(line.lstrip(BLANK)) if line.strip(BLANK) else 0
-        return starts, ends
 
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _without_blanks(data: bytes, starts: Rows, ends: Rows) -> tuple[Rows, Rows]:
+    """The spans without blanks at either end; empty where there is nothing else."""
+    bytes_ = np.frombuffer(data, np.uint8)
+    starts, ends = starts.copy(), ends.copy()
+    for _ in range(2):  # most lines have none or one ("\r")
+        some = starts < ends
+        ends[some] -= _IS_BLANK[bytes_[ends[some] - 1]]
+        some = starts < ends
+        starts[some] += _IS_BLANK[bytes_[starts[some]]]
+    left = np.flatnonzero(starts < ends)
+    blank = _IS_BLANK[bytes_[starts[left]]] | _IS_BLANK[bytes_[ends[left] - 1]]
+    for row in left[blank]:
+        line = data[starts[row] : ends[row]]
+        ends[row] -= len(line) - len(line.rstrip(BLANK))
+        starts[row] += len(line) - len(line.lstrip(BLANK)) if line.strip(BLANK) else 0
+    return starts, ends
