@@ -51,7 +51,7 @@ def forecast(job: Job, *, replaces: bool) -> str:
         "input": _input(job),
         "records": _records(job, samples),
         "fields read": _fields_read(job, samples),
-        "fields written": _fields_written(job),
+        "fields written": _fields_written(job, samples),
         "sample": [*unreadable, *_tried(job, samples)],
         "output": _output(job, replaces),
     }
@@ -166,8 +166,10 @@ def _default(field: FieldInfo) -> str:
     return "with a default" if made else f"default {one_line(repr(field.default), 20)}"
 
 
-def _fields_written(job: Job) -> list[str]:
+def _fields_written(job: Job, samples: Sequence[FileSample]) -> list[str]:
     layout, name = job.layout, job.options.prediction_field
+    names, _ = _names_in_first(job, samples) if layout.keep_fields else (None, "")
+    missing = [] if names is None else [n for n in layout.keep_fields or () if n not in names]
     if layout.schema is not None:
         fields = [(field.name, f"{field.type}, as a column") for field in layout.schema]
         if len(fields) > _SHOWN_COLUMNS:
@@ -176,7 +178,8 @@ def _fields_written(job: Job) -> list[str]:
     elif layout.keep_fields is None:
         fields = [("the record", "as it came")]
     else:
-        fields = [(kept, "as it came") for kept in layout.keep_fields]
+        fields = [(kept, "as it came") for kept in layout.keep_fields if kept not in missing]
+    fields += [(kept, "NOT FOUND in the sample") for kept in missing]
     if job.metadata is None:
         fields.append((name, "of which the fields are not known yet"))
     else:

@@ -102,12 +102,13 @@ def test_a_plan_is_what_the_job_does(data: Path, tmp_path: Path, score: Score) -
 def test_a_plan_says_what_is_kept_and_how_much_is_read(
     data: Path, tmp_path: Path, score: Score
 ) -> None:
-    flags = ("--output_format", "csv", "--keep_fields", "id", "--with_version", "--limit", 7)
+    flags = ("--output_format", "csv", "--keep_fields", "id,yeer", "--with_version", "--limit", 7)
     arguments = ("--model", PLAIN, "--input", data / "jsonl", "--max_errors", "50%", *flags)
     plan = planned(score, tmp_path, *arguments)
     assert plan["records"].endswith("of which the first 7 are scored, as --limit says")
     written = [line.split()[0] for line in plan["fields written"].splitlines()]
     assert written[:2] == ["id", "_extra"]
+    assert re.search(r"^yeer +NOT FOUND in the sample$", plan["fields written"], re.M)
     assert written[2:][-2:] == ["prediction_model", "prediction_version"]
     assert plan["output"].splitlines()[1] == "part-*.csv, compression none, the default"
 
