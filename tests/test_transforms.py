@@ -193,10 +193,18 @@ WINDOWS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("into", WINDOWS.values(), ids=WINDOWS)
+@pytest.mark.parametrize(
+    ("runner", "into"),
+    [
+        *(pytest.param("FnApiRunner", into, id=name) for name, into in WINDOWS.items()),
+        *(
+            pytest.param("DirectRunner", WINDOWS[name], id=f"{name}, Direct")
+            for name in ("sliding", "panes")
+        ),
+    ],
+)
 def test_all_that_comes_of_an_element_stands_where_it_stood(
-    into: Callable[[Any], Any], runner: str
+    runner: str, into: Callable[[Any], Any]
 ) -> None:
     records = [GOOD | {"id": i, "x": 13.0 if i % 3 == 0 else 1.5} for i in range(30)]
     with CheckedPipeline(runner=runner) as pipeline:

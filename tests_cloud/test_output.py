@@ -15,6 +15,7 @@ from stores import Bucket
 from beam_jobs.sink import PartsSink, PredictionsPart, from_text
 from model_dofns.dofns import ScoredRecords
 from model_dofns.exceptions import ScoringError
+from model_dofns.formats import FORMATS
 from model_dofns.manifest import OutputFile
 
 POISON = {"x": 13.0}
@@ -174,7 +175,7 @@ def test_a_whole_bucket_is_a_folder(bucket: Bucket, score: Score, tmp_path: Path
 @pytest.fixture
 def sink(bucket: Bucket) -> PartsSink:
     FileSystems.set_options(PipelineOptions(list(bucket.flags)))
-    part = functools.partial(PredictionsPart, format_name="jsonl")
+    part = functools.partial(PredictionsPart, format_=FORMATS["jsonl"])
     temporary = bucket.url("out/_temporary/job/predictions")
     return PartsSink(bucket.url("out"), temporary, ".jsonl", part)
 
