@@ -22,7 +22,7 @@ score: $(VENV)/ready ## set up and score the example's real data, in all formats
 	@$(BIN)/python examples/show_output.py build/scored/jsonl build/scored/csv build/scored/parquet
 
 test: $(VENV)/ready ## set up and run all tests
-	@$(BIN)/python -m pytest -n 3
+	@$(BIN)/python -m pytest -n 2
 
 test-cloud: $(VENV)-cloud/ready ## run the tests on object stores, gs:// and s3://, on this machine
 	@$(VENV)-cloud/bin/python -m pytest -n 2 tests_cloud

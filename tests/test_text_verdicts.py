@@ -196,7 +196,7 @@ def test_a_text_has_the_verdict_of_the_judge_alone_and_among_good_ones(field: st
     model, scorer = scorer_of(field, False)
     expected = {text: judged(model, text) for text in TEXTS}
     good = [text for text in TEXTS if isinstance(expected[text], str)]
-    for text in TEXTS:
+    for text in TEXTS[::2]:  # all of them together are in the test above
         texts = [*good[:3], text, *good[-3:]]
         assert_alike(expected, texts, outcomes(scorer, texts, quoted=False))
 
