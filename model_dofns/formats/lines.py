@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -31,16 +30,14 @@ def read_line_blocks(
     """
     held_bytes = max(max_record_bytes, HEAD_BYTES)
     held, position = b"", part.start  # the beginning of a line, and where it is in the file
-    long_line: _LongLine | None = None
+    long_line: LongLine | None = None
     for piece_position, piece in _owned_pieces(file, part, block_bytes):
         if long_line is not None:
-            line_end = piece.find(b"\n")
-            long_line.length += len(piece) if line_end < 0 else line_end
-            if line_end < 0:
+            piece = long_line.take(piece)
+            if not long_line.ended:
                 continue
             yield long_line.block(format_name, part.path)
-            long_line = None
-            piece_position, piece = piece_position + line_end + 1, piece[line_end + 1 :]
+            piece_position, long_line = long_line.behind, None
         if not held:
             position = piece_position
         whole_lines = piece.rfind(b"\n") + 1
@@ -54,7 +51,7 @@ def read_line_blocks(
             line = held.lstrip(BLANK)
             held, position = line, position + len(held) - len(line)
         if len(held) > held_bytes:
-            long_line = _LongLine(position, held[:HEAD_BYTES], len(held))
+            long_line = LongLine(position, held)
             held = b""
     if long_line is not None:
         yield long_line.block(format_name, part.path)
@@ -62,16 +59,32 @@ def read_line_blocks(
         yield Block(format_name, part.path, held, position)
 
 
-@dataclass
-class _LongLine:
+class LongLine:
     """A line that is too long to be held: where it is, its first bytes, its length so far."""
 
-    position: int
-    head: bytes
-    length: int
+    def __init__(self, position: int, beginning: bytes) -> None:
+        self.ended = False
+        self._position, self._head = position, beginning[:HEAD_BYTES]
+        self._length, self._last = len(beginning), beginning[-1:]
 
-    def block(self, format_name: str, path: str) -> Block:
-        return Block(format_name, path, self.head, self.position, whole_length=self.length)
+    def take(self, piece: bytes) -> bytes:
+        """Take what is left of the line; what follows it is given back."""
+        line_end = piece.find(b"\n")
+        self.ended = line_end >= 0
+        taken = piece[:line_end] if self.ended else piece
+        self._length += len(taken)
+        self._last = taken[-1:] or self._last
+        return piece[line_end + 1 :] if self.ended else b""
+
+    @property
+    def behind(self) -> int:
+        """Where the next line begins."""
+        return self._position + self._length + 1
+
+    def block(self, format_name: str, path: str, *, without_return: bool = False) -> Block:
+        """What stands for the line; its length with the ``\\r`` before its end, or without."""
+        length = self._length - (without_return and self.ended and self._last == b"\r")
+        return Block(format_name, path, self._head, self._position, whole_length=length)
 
 
 def _owned_pieces(file: BinaryIO, part: Range, piece_bytes: int) -> Iterator[tuple[int, bytes]]:

@@ -10,7 +10,7 @@ import numpy as np
 from model_dofns.exceptions import RecordError, UnreadableFileError
 from model_dofns.formats.base import HEAD_BYTES, Block, Range
 from model_dofns.formats.csv.quoting import Dialect
-from model_dofns.formats.lines import BOM
+from model_dofns.formats.lines import BOM, LongLine
 
 
 def read_row_blocks(
@@ -42,7 +42,7 @@ def read_row_blocks(
             held, position = b"", len(BOM)
     else:
         file.seek(part.start)
-    long_line: _LongLine | None = None
+    long_line: LongLine | None = None
     final = False
     while not final:
         piece = file.read(min(block_bytes, part.stop - was_read))
@@ -52,7 +52,7 @@ def read_row_blocks(
             piece = long_line.take(piece)
             if long_line.ended or final:
                 if not skip_header:
-                    yield long_line.block(format_name, part.path)
+                    yield long_line.block(format_name, part.path, without_return=True)
                 skip_header = False
                 position, long_line = long_line.behind, None
         data = held + piece
@@ -61,18 +61,19 @@ def read_row_blocks(
         rows = dialect.split(data, max_record_bytes, final=final)
         begin = 0
         if skip_header:
-            written = np.flatnonzero(rows.ends(data) > rows.starts)
+            ends = rows.ends(data)
+            written = np.flatnonzero(ends > rows.starts)
             skip_header = not len(written)
             begin = rows.decided
             if len(written):
-                header = data[rows.starts[written[0]] : rows.ends(data)[written[0]]]
+                header = data[rows.starts[written[0]] : ends[written[0]]]
                 _refuse_other(header, dialect, columns, part.path)
                 begin = min(int(rows.line_ends[written[0]]) + 1, rows.decided)
         if begin < rows.decided:
             yield Block(format_name, part.path, data[begin : rows.decided], position + begin)
         held, position = data[rows.decided :], position + rows.decided
         if len(held) > held_bytes and b"\n" not in held:
-            long_line, held = _LongLine(position, held), b""
+            long_line, held = LongLine(position, held), b""
 
 
 def _refuse_other(
@@ -84,30 +85,3 @@ def _refuse_other(
         raise UnreadableFileError(f"the header of {path} is no row of CSV: {error}") from error
     if columns is not None and names != columns:
         raise UnreadableFileError(f"the header of {path} is not that of the other files: {names}")
-
-
-class _LongLine:
-    """A line that is too long to be held: where it is, its first bytes, its length so far."""
-
-    def __init__(self, position: int, beginning: bytes) -> None:
-        self.ended = False
-        self._position, self._head = position, beginning[:HEAD_BYTES]
-        self._length, self._last = len(beginning), beginning[-1:]
-
-    def take(self, piece: bytes) -> bytes:
-        """Take what is left of the line; what follows it is given back."""
-        line_end = piece.find(b"\n")
-        self.ended = line_end >= 0
-        taken = piece[:line_end] if self.ended else piece
-        self._length += len(taken)
-        self._last = taken[-1:] or self._last
-        return piece[line_end + 1 :] if self.ended else b""
-
-    @property
-    def behind(self) -> int:
-        """Where the next line begins."""
-        return self._position + self._length + 1
-
-    def block(self, format_name: str, path: str) -> Block:
-        length = self._length - (self.ended and self._last == b"\r")
-        return Block(format_name, path, self._head, self._position, whole_length=length)
