@@ -202,7 +202,7 @@ class OutputFolder:
         try:
             with plain_errors():
                 return self.read_manifest().job == self.job
-        except (BeamIOError, OSError, ValueError, TypeError):  # none, or that of something else
+        except (BeamIOError, OSError, ValueError):  # none, or that of something else
             return False
 
     def _is_ours(self) -> bool:

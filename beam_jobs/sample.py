@@ -119,12 +119,16 @@ def estimate_records(job: Job, samples: Sequence[FileSample]) -> Estimate:
 
 def _counts(job: Job) -> Iterator[tuple[str, int]]:
     """The records of some files, where the format says them in one place."""
+    mute: set[str] = set()  # the formats that do not
     for file in some(job.files, COUNTED_FILES):
+        if file.format in mute:
+            continue
         try:
             with open_file(file.path) as opened:
                 records = job.formats[file.format].count_records(opened)
         except UnreadableFileError:
             continue  # for the job to report, or to skip
         if records is None:
+            mute.add(file.format)
             continue
         yield file.path, records

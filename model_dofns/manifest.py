@@ -85,7 +85,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a job read and what became of it; see README, "The output folder", for each field."""
+    """What a job read and what became of it; see README, "What comes out", for each field."""
 
     job: str
     started: str
@@ -115,7 +115,18 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: bytes) -> Manifest:
-        fields = json.loads(text)
+        """What :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: it is no manifest of this library.
+        """
+        try:
+            return cls._from_fields(json.loads(text))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no manifest of {LIBRARY}: {error!r}") from error
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Manifest:
         kinds = {
             "inputs": InputFile,
             "outputs": OutputFile,

@@ -16,10 +16,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from model_dofns import counters
-from model_dofns.exceptions import InputError, ModelError
+from model_dofns.exceptions import ModelError
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Block, Candidates, Format, Layout, Payload, Records, Rows
-from model_dofns.formats.csv.format import CsvFormat
 from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.prediction import BatchPredictor, Predictor, RecordPredictor
@@ -82,6 +81,7 @@ class Scorer:
 
     Raises:
         ModelError: the model does not load, or a field of its classes has no column type.
+        InputError: records are known to have a field that is named as the prediction will be.
     """
 
     def __init__(
@@ -113,22 +113,9 @@ class Scorer:
                 f"{type(model).__name__} predicts a field named model or version itself, and so"
                 " does --with_version"
             )
-        self._refuse_clash()
+        self.layout.refuse_clashes()
         turn = contextlib.nullcontext() if model.thread_safe else spec.lock()
         self._predictor = _predictor(model, self.input_schema, self.output_schema, turn, batch_size)
-
-    def _refuse_clash(self) -> None:
-        """Where the model is not loaded at launch, its prediction's names are known only here."""
-        csv = self._formats.get(CsvFormat.name)
-        names = {*(self.layout.schema or pa.schema([])).names, *self.layout.partition_types}
-        if self.layout.output_format == CsvFormat.name and isinstance(csv, CsvFormat):
-            names |= set(self.layout.kept(csv.columns or ()))
-        clashes = names & self.layout.added_names(self.layout.output_format or "")
-        if self.layout.output_format is not None and clashes:
-            raise InputError(
-                f"the input has fields named {', '.join(sorted(clashes))} already: name the"
-                " prediction otherwise with --prediction_field"
-            )
 
     def score(self, block: Block) -> ScoredBlock:
         """Score the records of a block.

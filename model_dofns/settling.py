@@ -47,11 +47,6 @@ class Settled:
     formats: Mapping[str, Format]
     layout: Layout
 
-    @property
-    def output_format(self) -> Format:
-        """What the predictions are written in."""
-        return self.formats[self.layout.output_format or self.files[0].format]
-
 
 def settle(
     files: Sequence[InputFile],
@@ -98,7 +93,11 @@ def settle(
         for file in files
         if file.path in schemas
     )
-    _refuse_names(schemas, layout, all_names_known=all_names_known)
+    names = list(dict.fromkeys(name for schema in schemas.values() for name in schema.names))
+    if all_names_known:
+        _refuse_unknown_kept(names, layout.keep_fields or ())
+    layout = replace(layout, known_names=frozenset(names))
+    layout.refuse_clashes()
     # Rows of CSV alone that become CSV again stay as they are.
     if layout.output_format in _COLUMNAR and {*by_format, layout.output_format} != {csv.name}:
         layout = replace(layout, schema=_kept(schemas, layout))
@@ -256,29 +255,18 @@ def _kept(schemas: Mapping[str, pa.Schema], layout: Layout) -> pa.Schema:
     return pa.schema(fields, schema.metadata)
 
 
-def _refuse_names(
-    schemas: Mapping[str, pa.Schema], layout: Layout, *, all_names_known: bool
-) -> None:
-    """Refuse a field to keep that no file has, and one that is named as the prediction will be.
+def _refuse_unknown_kept(names: Sequence[str], keep_fields: Sequence[str]) -> None:
+    """Refuse a field to keep that no file has.
 
     Raises:
         InputError: there is one.
     """
-    names = list(dict.fromkeys(name for schema in schemas.values() for name in schema.names))
-    if all_names_known:
-        own = [name for name in names if name != EXTRA]
-        for name in layout.keep_fields or ():
-            if name not in names:
-                nearest = difflib.get_close_matches(name, own, n=1)
-                hint = f"did you mean {nearest[0]!r}?" if nearest else f"they have {_some(own)}"
-                raise InputError(f"--keep_fields: no file has a column {name!r}; {hint}")
-    assert layout.output_format is not None
-    clashes = layout.added_names(layout.output_format) & set(names)
-    if clashes:
-        raise InputError(
-            f"the input has columns named {', '.join(sorted(clashes))} already: name the"
-            " prediction otherwise with --prediction_field"
-        )
+    own = [name for name in names if name != EXTRA]
+    for name in keep_fields:
+        if name not in names:
+            nearest = difflib.get_close_matches(name, own, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"they have {_some(own)}"
+            raise InputError(f"--keep_fields: no file has a column {name!r}; {hint}")
 
 
 def _read_columns(layout: Layout) -> frozenset[str] | None:

@@ -97,7 +97,7 @@ def cross(
         **layout,
     )
     scorer = Scorer(spec, found.layout, formats=found.formats)
-    writes = found.output_format
+    writes = found.formats[str(found.layout.output_format)]
     path = out.with_suffix(writes.part_suffix())
     rejects: list[Reject] = []
     read = scored = 0

@@ -52,7 +52,7 @@ def file_of(folder: Path, format_name: str, records: list[dict[str, Any]]) -> Pa
 
 def written(crossed: Crossed, prediction: str = "prediction") -> list[dict[str, Any]]:
     """Each record that came out, without its prediction."""
-    output_format = crossed.settled.output_format.name
+    output_format = crossed.settled.layout.output_format
     if output_format == "jsonl":
         return [
             {k: v for k, v in one.items() if k != prediction} for one in json_lines(crossed.path)

@@ -20,9 +20,7 @@ from hypothesis import strategies as st
 
 from model_dofns import ModelSpec, ScoredBlock, Scorer
 from model_dofns.exceptions import EveryPredictionFailsError, InputError, UsageError
-from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Block, Layout
-from model_dofns.formats.csv.format import CsvFormat
 from model_dofns.prediction import MAX_FAILURES_FROM_START, bisect
 
 PLAIN = ModelSpec("models:PlainModel")
@@ -420,13 +418,12 @@ def test_counts_say_what_became_of_every_record() -> None:
 
 def test_a_name_that_the_prediction_takes_is_found_where_the_model_is_loaded() -> None:
     """As when it was not loaded at launch."""
-    schema = pa.schema([("prediction_label", pa.string())])
-    with pytest.raises(InputError, match="prediction_label"):
-        Scorer(PLAIN, Layout(output_format="parquet", schema=schema))
-    csv = CsvFormat(columns=("x", "prediction_label"))
-    with pytest.raises(InputError, match="prediction_label"):
-        Scorer(PLAIN, Layout(output_format="csv"), formats={**FORMATS, "csv": csv})
-    Scorer(PLAIN, Layout(output_format="csv", keep_fields=("x",)), formats={**FORMATS, "csv": csv})
+    names = frozenset({"x", "prediction_label"})
+    for output_format in ("csv", "parquet"):
+        with pytest.raises(InputError, match="prediction_label"):
+            Scorer(PLAIN, Layout(output_format=output_format, known_names=names))
+    Scorer(PLAIN, Layout(output_format="csv", known_names=names, keep_fields=("x",)))
+    Scorer(PLAIN, Layout(output_format="jsonl", known_names=names))
 
 
 def test_csv_without_the_names_of_its_columns_is_refused() -> None:

@@ -74,7 +74,7 @@ def test_several_formats_need_one_named_for_the_output() -> None:
         settled("a.jsonl", "b.parquet")
     both = settled("a.jsonl", "b.parquet", output_format="csv")
     assert [file.format for file in both.files] == ["jsonl", "parquet"]
-    assert both.output_format.name == "csv"
+    assert both.layout.output_format == "csv"
 
 
 def test_a_suffix_that_no_format_has_is_refused() -> None:

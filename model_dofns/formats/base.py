@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from model_dofns.exceptions import RecordError, UsageError
-from model_dofns.formats.compression import codec_of, decompressed
+from model_dofns.exceptions import InputError, RecordError, UsageError
+from model_dofns.formats.compression import SUFFIXES, codec_of, decompressed
 
 if TYPE_CHECKING:
     from model_dofns.formats.csv.records import CsvRows
@@ -97,6 +97,7 @@ class Layout:
         partition_types: the fields that the folders of the input name, ``year=2026/``, and the
             column type of each.
         with_version: the model's name and version go with each prediction.
+        known_names: the fields of records that are known at launch.
     """
 
     input_names: frozenset[str] = frozenset()
@@ -110,6 +111,7 @@ class Layout:
     schema: pa.Schema | None = None
     partition_types: Mapping[str, pa.DataType] = field(default_factory=dict)
     with_version: bool = False
+    known_names: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         plain_name(self.prediction_field)
@@ -123,6 +125,22 @@ class Layout:
         columnar = (self.output_format or format_name) != "jsonl"
         added = self.prediction_columns() if columnar else [self.prediction_field]
         return set(filter(self.keeps, added))
+
+    def refuse_clashes(self) -> None:
+        """Refuse fields that are named as the prediction will be.
+
+        At launch, and again where the model is loaded, if that was not done at launch.
+
+        Raises:
+            InputError: there is one.
+        """
+        if self.output_format is None:
+            return
+        if clashes := self.added_names(self.output_format) & self.known_names:
+            raise InputError(
+                f"the input has fields named {', '.join(sorted(clashes))} already: name the"
+                " prediction otherwise with --prediction_field"
+            )
 
     def keeps(self, name: str) -> bool:
         """Whether a field comes out again."""
@@ -292,7 +310,8 @@ class Format(ABC):
 
     def part_suffix(self, compression: str | None = None) -> str:
         """What the name of a part file ends in."""
-        return self.suffixes[0]
+        codec = SUFFIXES.get(compression or "none", "") if self.may_be_compressed else ""
+        return self.suffixes[0] + codec
 
     def column_names(self, file: BinaryIO) -> list[str]:
         """The names of a file's columns, where the format says them in one place; else none.

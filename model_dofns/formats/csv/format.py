@@ -60,7 +60,7 @@ class CsvFormat(Format):
     compressions: ClassVar[tuple[str, ...]] = ("none", *SUFFIXES)
 
     def __post_init__(self) -> None:
-        assert self.dialect  # or it raises
+        Dialect(self.delimiter, self.quote)  # or it raises
 
     @functools.cached_property
     def dialect(self) -> Dialect:
@@ -158,9 +158,6 @@ class CsvFormat(Format):
         assert isinstance(payload, CsvRows)
         assert isinstance(other, CsvRows)
         return payload.header == other.header
-
-    def part_suffix(self, compression: str | None = None) -> str:
-        return self.suffixes[0] + SUFFIXES.get(compression or "none", "")
 
     def column_names(self, file: BinaryIO) -> list[str]:
         """The names in the header, or those that were given; none of an empty file.

@@ -7,6 +7,7 @@ numbers only where that gives what the judge makes of it.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class CsvRecords(TextRecords):
 
     def columns(self, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
         """See :meth:`Records.columns`."""
-        rows = np.flatnonzero(self._alike())
+        rows = np.flatnonzero(self._alike)
         wanted = [name for name in schema.names if name in self._names]
         rows, texts = self._decoded(rows, wanted)
         fit = np.ones(len(rows), np.bool_)
@@ -135,6 +136,7 @@ class CsvRecords(TextRecords):
             [table.column(name).combine_chunks() for name in names], schema=schema
         )
 
+    @functools.cached_property
     def _alike(self) -> Mask:
         """The rows that pyarrow.csv splits into cells as this module does."""
         alike: Mask = self._sound & ~self._too_long
@@ -205,7 +207,7 @@ class CsvRecords(TextRecords):
     def _texts(self, rows: Rows) -> pa.RecordBatch:
         """The kept columns of the file, as text; the records are all sound."""
         names = self._layout.kept(self._names)
-        alike = self._alike()[rows]
+        alike = self._alike[rows]
         found, batch = self._decoded(rows[alike], names)
         if len(found) == len(rows):
             return batch

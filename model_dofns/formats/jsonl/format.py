@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 
 from model_dofns.formats.base import (
     BLOCK_BYTES,
@@ -62,6 +61,3 @@ class JsonLinesFormat(Format):
 
     def writer(self, file: BinaryIO, compression: str | None = None) -> LinesWriter:
         return LinesWriter(file, compression)
-
-    def part_suffix(self, compression: str | None = None) -> str:
-        return self.suffixes[0] + SUFFIXES.get(compression or "none", "")

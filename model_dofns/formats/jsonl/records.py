@@ -7,6 +7,7 @@ Python's json: :meth:`JsonLines.parse`, which alone decides whether a line is so
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -91,7 +92,7 @@ class JsonLines(TextRecords):
         such line that parses is one object or more; and if the parser counts as many objects as
         there are lines, each is exactly one.
         """
-        return self._with_partitions(*self._decoded(np.flatnonzero(self._alike()), schema))
+        return self._with_partitions(*self._decoded(np.flatnonzero(self._alike), schema))
 
     def _decoded(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
         """Those of the lines that the parser takes, and their columns."""
@@ -151,6 +152,7 @@ class JsonLines(TextRecords):
         found = (m.start() for p in patterns for m in re.finditer(p, self._data))
         return self._rows_at(found)
 
+    @functools.cached_property
     def _alike(self) -> npt.NDArray[np.bool_]:
         """The lines of the form ``{…}`` in which both parsers see the same, if anything."""
         data, first, last = self._data, self._bytes[self._starts], self._bytes[self._ends - 1]
@@ -277,7 +279,7 @@ class JsonLines(TextRecords):
         partitions = {name: self._partitions[name] for name in self._layout.kept(self._partitions)}
         # What is looked for in vain in other columns must not be there at all.
         absent = {*partitions, *(self._layout.keep_fields or ())} - set(own.names)
-        alike = self._alike()[rows]
+        alike = self._alike[rows]
         for name in absent:
             alike &= ~np.isin(rows, self._lines_naming(name))
         types = {field.name: field.type for field in schema}
