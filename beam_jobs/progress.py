@@ -22,8 +22,8 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from beam_jobs.live_counts import Ledger, LiveCounts, asked
-from beam_jobs.pipeline import Job
 from model_dofns.counters import Report
+from model_dofns.jobs.planning import Job
 
 _LOGGER = logging.getLogger(__name__)
 

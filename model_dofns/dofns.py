@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import apache_beam as beam
@@ -16,27 +15,14 @@ from apache_beam.pvalue import TaggedOutput
 
 from model_dofns import counters
 from model_dofns.formats import FORMATS
-from model_dofns.formats.base import Block, Format, Layout, Payload, payload_bytes
+from model_dofns.formats.base import Block, Format, Layout
 from model_dofns.model_spec import ModelSpec
-from model_dofns.scorer import Scorer
+from model_dofns.scorer import ScoredRecords, Scorer
 
 PREDICTIONS: Final = "predictions"
 REJECTS: Final = "rejects"
 RECORDS_READ: Final = "records_read"
 MODELS: Final = "models"
-
-
-@dataclass(frozen=True)
-class ScoredRecords:
-    """The scored records of a block, as its format writes them."""
-
-    payload: Payload
-    rows: int
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory."""
-        return payload_bytes(self.payload)
 
 
 class _SizedCoder(beam.coders.Coder):  # type: ignore[misc]  # Beam's classes are not typed

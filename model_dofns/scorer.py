@@ -18,7 +18,16 @@ import pyarrow as pa
 from model_dofns import counters
 from model_dofns.exceptions import ModelError
 from model_dofns.formats import FORMATS
-from model_dofns.formats.base import Block, Candidates, Format, Layout, Payload, Records, Rows
+from model_dofns.formats.base import (
+    Block,
+    Candidates,
+    Format,
+    Layout,
+    Payload,
+    Records,
+    Rows,
+    payload_bytes,
+)
 from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.prediction import BatchPredictor, Predictor, RecordPredictor
@@ -27,6 +36,19 @@ from model_dofns.schemas import RecordSchema
 
 # What --with_version adds to a prediction.
 _VERSION: Final = ("model", "version")
+
+
+@dataclass(frozen=True)
+class ScoredRecords:
+    """The scored records of a block, as its format writes them."""
+
+    payload: Payload
+    rows: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return payload_bytes(self.payload)
 
 
 @dataclass(frozen=True)

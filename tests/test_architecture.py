@@ -69,6 +69,17 @@ MAY_IMPORT = {
         "model_dofns.model_spec",
         "model_dofns.scorer",
     },
+    "model_dofns.jobs": {
+        "model_dofns.counters",
+        "model_dofns.formats",
+        "model_dofns.manifest",
+        "model_dofns.model_spec",
+        "model_dofns.models_file",
+        "model_dofns.reasons",
+        "model_dofns.schemas",
+        "model_dofns.scorer",
+        "model_dofns.settling",
+    },
     "model_dofns": {"model_dofns.ml_model", "model_dofns.model_spec", "model_dofns.scorer"},
     "beam_jobs": {"model_dofns"},
 }

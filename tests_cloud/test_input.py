@@ -14,9 +14,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from job_runs import PLAIN, Score, assert_whole, read_result, records
 from stores import Bucket, free_port
 
-from beam_jobs.files import match_input
 from beam_jobs.score import main, parse_args, plan
+from beam_jobs.stores import BeamStore
 from model_dofns.exceptions import InputError
+from model_dofns.jobs.inputs import match_input
 
 LINES = b"".join(json.dumps(row).encode() + b"\n" for row in records(2_000))
 NAMES = (
@@ -56,7 +57,7 @@ def test_a_pattern_finds_what_it_finds_in_folders(
     FileSystems.set_options(PipelineOptions(list(bucket.flags)))
     for name in (*NAMES, *HIDDEN, "input/other.jsonl"):
         bucket.put(name, name.encode())
-    files = match_input([bucket.url(pattern)])
+    files = match_input(BeamStore(), [bucket.url(pattern)])
     assert [file.path for file in files] == sorted(map(bucket.url, found))
     assert [file.bytes for file in files] == [len(name.encode()) for name in sorted(found)]
 
@@ -66,7 +67,7 @@ def test_a_pattern_without_files_is_an_error(pattern: str, bucket: Bucket) -> No
     FileSystems.set_options(PipelineOptions(list(bucket.flags)))
     bucket.put("in/a.jsonl", b"")
     with pytest.raises(InputError, match="names no file"):
-        match_input([bucket.url(pattern)])
+        match_input(BeamStore(), [bucket.url(pattern)])
 
 
 def test_beams_flags_reach_its_file_systems_before_there_is_a_pipeline(

@@ -12,10 +12,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from job_runs import EVERY_STAGE, PLAIN, Score, assert_whole, record, records
 from stores import Bucket
 
-from beam_jobs.sink import PartsSink, PredictionsPart, from_text
+from beam_jobs.sink import PartsSink
+from beam_jobs.stores import BeamStore
 from model_dofns.dofns import ScoredRecords
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats import FORMATS
+from model_dofns.jobs.parts import PredictionsPart, from_text
 from model_dofns.manifest import OutputFile
 
 POISON = {"x": 13.0}
@@ -177,7 +179,7 @@ def sink(bucket: Bucket) -> PartsSink:
     FileSystems.set_options(PipelineOptions(list(bucket.flags)))
     part = functools.partial(PredictionsPart, format_=FORMATS["jsonl"])
     temporary = bucket.url("out/_temporary/job/predictions")
-    return PartsSink(bucket.url("out"), temporary, ".jsonl", part)
+    return PartsSink(BeamStore(), bucket.url("out"), temporary, ".jsonl", part)
 
 
 def three_bundles(to: PartsSink) -> list[list[OutputFile]]:

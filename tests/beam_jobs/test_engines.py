@@ -18,7 +18,7 @@ from job_runs import (
     wait_for,
 )
 
-from beam_jobs.files import open_file
+from beam_jobs.stores import BeamStore
 from model_dofns.formats import FORMATS
 
 BUILT = Path(__file__).parents[2] / "build" / "prism"  # by make prism
@@ -85,7 +85,7 @@ def test_cutting_files_into_ranges_changes_nothing(
     files = filter(Path.is_file, (data / format_name).glob("*"))
     largest = max(files, key=lambda path: path.stat().st_size)
     size = largest.stat().st_size
-    assert len(FORMATS[format_name].ranges(str(largest), size, open_file=open_file)) > 1
+    assert len(FORMATS[format_name].ranges(str(largest), size, open_file=BeamStore().open)) > 1
     out = tmp_path / "out"
 
     ended = score(

@@ -9,17 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.files import (
-    ReadBlocks,
-    absolute,
-    cut_into_ranges,
-    match_input,
-    open_file,
-)
+from beam_jobs.files import ReadBlocks
 from beam_jobs.options import parse_args
+from beam_jobs.stores import BeamStore
 from model_dofns.exceptions import InputError, UnreadableFileError
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Layout
+from model_dofns.jobs.inputs import match_input
+from model_dofns.jobs.reading import cut_into_ranges
+from model_dofns.jobs.store import absolute
 from model_dofns.manifest import InputFile
 
 FILES = ("a.jsonl", "b.jsonl", "c [1].jsonl", "é/d.jsonl", "é/deep/e.jsonl", "[x]/f.jsonl")
@@ -39,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(here: Path, *patterns: str) -> list[str]:
-    files = match_input(patterns)
+    files = match_input(BeamStore(), patterns)
     for file in files:
         assert (file.records, file.error) == (0, None)
         assert file.bytes == Path(file.path).stat().st_size
@@ -95,12 +93,12 @@ def test_what_would_hang_or_be_passed_over_is_refused(
 ) -> None:
     make(here / "in" / "odd.jsonl")
     with pytest.raises(InputError, match=r"odd\.jsonl"):
-        match_input(["in"])
+        match_input(BeamStore(), ["in"])
 
 
 def test_a_link_to_a_file_is_that_file(here: Path) -> None:
     (here / "in" / "link.jsonl").symlink_to("a.jsonl")
-    assert "link.jsonl" in {Path(file.path).name for file in match_input(["in"])}
+    assert "link.jsonl" in {Path(file.path).name for file in match_input(BeamStore(), ["in"])}
 
 
 def test_a_file_is_found_once_and_all_are_sorted(here: Path) -> None:
@@ -115,7 +113,7 @@ def test_a_pattern_without_files_is_an_error_though_others_have_some(
     pattern: str, here: Path
 ) -> None:
     with pytest.raises(InputError, match="names no file") as error:
-        match_input(["in", pattern])
+        match_input(BeamStore(), ["in", pattern])
     assert repr(pattern) in str(error.value)
     assert str(here / pattern) in str(error.value)
 
@@ -135,7 +133,7 @@ def test_a_folder_that_names_a_field_is_not_hidden(here: Path) -> None:
     for folder in ("_day=1", "_hidden", ".day=1"):
         (here / "in" / folder).mkdir()
         (here / "in" / folder / "z.jsonl").write_text("{}")
-    found = {Path(file.path).parent.name for file in match_input([str(here / "in")])}
+    found = {Path(file.path).parent.name for file in match_input(BeamStore(), [str(here / "in")])}
     assert "_day=1" in found
     assert not found & {"_hidden", ".day=1"}
 
@@ -143,7 +141,7 @@ def test_a_folder_that_names_a_field_is_not_hidden(here: Path) -> None:
 def test_a_name_that_is_no_utf8_is_refused(here: Path) -> None:
     Path(os.fsdecode(os.fsencode(here / "in") + b"/\xff.jsonl")).write_text("{}")
     with pytest.raises(InputError, match="no UTF-8"):
-        match_input([str(here / "in")])
+        match_input(BeamStore(), [str(here / "in")])
 
 
 # --- reading them ---
@@ -152,15 +150,15 @@ def test_a_name_that_is_no_utf8_is_refused(here: Path) -> None:
 def test_a_file_is_opened_as_it_is_whatever_its_suffix(tmp_path: Path) -> None:
     packed = tmp_path / "a.jsonl.gz"
     packed.write_bytes(gzip.compress(b"{}"))
-    with open_file(str(packed)) as file:
+    with BeamStore().open(str(packed)) as file:
         assert file.read() == packed.read_bytes()
 
 
 def test_a_file_that_has_changed_is_noticed(here: Path) -> None:
     path = here / "in" / "a.jsonl"
     file = InputFile(str(path), path.stat().st_size, "jsonl")
-    (parts,) = cut_into_ranges(file, FORMATS, 1 << 20)
-    reading = ReadBlocks(FORMATS, Layout())
+    parts = cut_into_ranges(file, BeamStore(), FORMATS, 1 << 20)
+    reading = ReadBlocks(BeamStore(), FORMATS, Layout())
     assert [block.data for block in reading.process(parts)] == [b"a.jsonl"]
     path.write_text("more than that")
     with pytest.raises(UnreadableFileError, match=r"had 7 bytes .* has 14 now"):

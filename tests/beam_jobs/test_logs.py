@@ -9,7 +9,8 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
 from job_runs import EVERY_STAGE, record, records, start_apart, wait_for, write_lines
 
-from beam_jobs.logs import LEVELS, set_levels_of_workers
+from beam_jobs.logs import set_levels_of_workers
+from model_dofns.jobs.options import LOG_LEVELS as LEVELS
 
 TWO_PROCESSES = ("--direct_num_workers", "2", "--direct_running_mode", "multi_processing")
 TALKING = "beam_models:TalkingModel"
@@ -35,7 +36,7 @@ def test_the_level_is_that_of_what_is_said(
         )
     )
     assert ended.exit_code == 0
-    assert ("INFO beam_jobs.score: Scoring 1 file" in ended.err) == ours
+    assert ("INFO model_dofns: Scoring 1 file" in ended.err) == ours
     assert ("WARNING talking: a batch of 3" in ended.err) == models
     assert ("INFO apache_beam" in ended.err) == (level == "debug")
     if level == "error":
@@ -67,7 +68,7 @@ def test_worker_processes_keep_quiet(tmp_path: Path) -> None:
     # What Beam says before it knows its flags.
     first_words = ("WARNING:root:apitools not found", "INFO:__main__:Logging handler created.")
     assert [line for line in lines if not line.startswith(first_words)] == [
-        line for line in lines if line.startswith("INFO beam_jobs.score: Scoring 2 files")
+        line for line in lines if line.startswith("INFO model_dofns: Scoring 2 files")
     ]
 
 

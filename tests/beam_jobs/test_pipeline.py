@@ -23,12 +23,11 @@ from job_runs import (
     snapshot,
 )
 
-from beam_jobs.pipeline import write_manifest
 from beam_jobs.score import Job, build, parse_args, plan
-from beam_jobs.sink import to_text
 from model_dofns import MLModel, ModelSpec, ScoringError
 from model_dofns.dofns import ScoredRecords
 from model_dofns.formats.base import Block
+from model_dofns.jobs.accounts import write_manifest
 from model_dofns.manifest import OutputFile
 from model_dofns.model_spec import ModelMetadata
 
@@ -167,12 +166,12 @@ def last_stage(job: Job, *, scored: int = 5, rejected: int = 2, versions: tuple[
     """The last stage after seven records were read."""
     return write_manifest(
         job,
-        [to_text(OutputFile(f"{job.folder.path}/part-0", {"scored": scored}, 10))],
-        [to_text(OutputFile(f"{job.folder.path}/_rejects/part-0", {"predict": rejected}, 10))],
-        [(job.files[0].path, 7)],
-        [],
+        [OutputFile(f"{job.folder.path}/part-0", {"scored": scored}, 10)],
+        [OutputFile(f"{job.folder.path}/_rejects/part-0", {"predict": rejected}, 10)],
+        {job.files[0].path: 7},
+        {},
         [metadata(version) for version in versions],
-    )
+    ).status
 
 
 def test_the_last_stage_may_be_tried_again(data: Path, tmp_path: Path) -> None:

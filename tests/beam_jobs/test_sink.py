@@ -14,14 +14,16 @@ import pytest
 from apache_beam.io.filesystems import FileSystems
 from job_runs import contents
 
-from beam_jobs.sink import PartsSink, PredictionsPart, RejectsPart, from_text, to_text
+from beam_jobs.sink import PartsSink
+from beam_jobs.stores import BeamStore
 from model_dofns import Reject, ScoringError
 from model_dofns.dofns import ScoredRecords
 from model_dofns.formats import FORMATS
+from model_dofns.jobs.parts import PredictionsPart, RejectsPart, from_text, to_text
 from model_dofns.manifest import OutputFile
 
 
-class StoreGoneError(Exception):
+class StoreGoneError(OSError):
     """Of a file system, in the middle of it."""
 
 
@@ -39,7 +41,9 @@ def reject(stage: str) -> Reject:
 
 
 def sink(folder: Path, part: Callable[..., Any], suffix: str = ".jsonl") -> PartsSink:
-    return PartsSink(str(folder / "out"), str(folder / "out/_temporary/job/x"), suffix, part)
+    return PartsSink(
+        BeamStore(), str(folder / "out"), str(folder / "out/_temporary/job/x"), suffix, part
+    )
 
 
 def predictions_sink(folder: Path, format_name: str = "jsonl") -> PartsSink:

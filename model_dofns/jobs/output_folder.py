@@ -11,12 +11,9 @@ import logging
 import os
 import posixpath
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-
-from beam_jobs.sink import make_folder, remove_parts
-from beam_jobs.stores import plain_errors
 from model_dofns.exceptions import OutputFolderError, ScoringError
+from model_dofns.jobs.parts import remove_parts
+from model_dofns.jobs.store import Store, is_url
 from model_dofns.manifest import (
     JOB_FILE,
     LIBRARY,
@@ -32,15 +29,17 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class OutputFolder:
-    """The output folder of one job, on any of Beam's file systems.
+    """The output folder of one job.
 
     Args:
+        store: what the folder is in.
         path: the folder, absolute.
         job: the job's id.
         started: when the job started, in UTC.
     """
 
-    def __init__(self, path: str, job: str, started: str) -> None:
+    def __init__(self, store: Store, path: str, job: str, started: str) -> None:
+        self.store = store
         self.path = path
         self.job = job
         self.started = started
@@ -67,9 +66,8 @@ class OutputFolder:
             OutputFolderError: as :meth:`prepare`.
         """
         try:
-            with plain_errors():
-                return bool(self._names_to_replace(overwrite))
-        except (BeamIOError, OSError, ValueError) as error:
+            return bool(self._names_to_replace(overwrite))
+        except (OSError, ValueError) as error:
             raise self._unusable(error) from error
 
     def prepare(self, *, overwrite: bool) -> None:
@@ -80,9 +78,8 @@ class OutputFolder:
                 that a job of this library made it; or it cannot be written.
         """
         try:
-            with plain_errors():
-                self._prepare(overwrite)
-        except (BeamIOError, OSError, ValueError) as error:  # a ValueError: no such file system
+            self._prepare(overwrite)
+        except (OSError, ValueError) as error:  # a ValueError: no such file system
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> OutputFolderError:
@@ -90,7 +87,7 @@ class OutputFolder:
 
     def _refuse_unwritable(self) -> None:
         """As far as can be seen without writing: of a local folder, whether it can be made."""
-        if "://" in self.path:
+        if is_url(self.path):
             return
         above = self.path
         while not os.path.lexists(above):
@@ -102,7 +99,7 @@ class OutputFolder:
 
     def _names_to_replace(self, overwrite: bool) -> set[str]:
         self._refuse_unwritable()
-        names = _entries(self.path)
+        names = self.store.names(self.path)
         if names and not overwrite:
             raise OutputFolderError(
                 f"the output folder {self.path} is not empty: it has {_some(names)}; name another"
@@ -118,18 +115,17 @@ class OutputFolder:
 
     def _prepare(self, overwrite: bool) -> None:
         names = self._names_to_replace(overwrite)
-        _delete(self.manifest)  # first: from here on the folder is not whole
+        self.store.delete(self.manifest)  # first: from here on the folder is not whole
         for name in sorted(names):
             if name == TEMPORARY_FOLDER:
-                _delete(posixpath.join(self.path, name))
+                self.store.delete(posixpath.join(self.path, name))
         for folder in (self.path, self.rejects):
-            remove_parts(folder, keep=set())
-        if not _entries(self.rejects):
-            _delete(self.rejects)
-        make_folder(self.path)
+            remove_parts(self.store, folder, keep=set())
+        if not self.store.names(self.rejects):
+            self.store.delete(self.rejects)
+        self.store.make_folder(self.path)
         try:
-            with plain_errors():
-                self._write_job({})
+            self._write_job({})
         except OSError:
             self.remove_temporary()  # or the folder would be neither empty nor ours
             raise
@@ -137,10 +133,9 @@ class OutputFolder:
     def mark(self, status: str, error: str) -> None:
         """Say in ``_job.json`` how a job ended that did not get to its manifest, if that works."""
         try:
-            with plain_errors():
-                self.refuse_if_taken()
-                self._write_job({"status": status, "ended": now(), "error": error})
-        except (BeamIOError, OSError, ValueError, ScoringError) as failure:  # the job's own matters
+            self.refuse_if_taken()
+            self._write_job({"status": status, "ended": now(), "error": error})
+        except (OSError, ValueError, ScoringError) as failure:  # the job's own matters
             _LOGGER.warning("%s cannot be marked as %s: %s", self.path, status, failure)
 
     def _write_job(self, facts: dict[str, str]) -> None:
@@ -159,7 +154,7 @@ class OutputFolder:
             ScoringError: ``_job.json`` is that of another job.
         """
         path = posixpath.join(self.path, JOB_FILE)
-        job = json.loads(_read(path)).get("job") if FileSystems.exists(path) else self.job
+        job = json.loads(self.store.read(path)).get("job") if self.store.exists(path) else self.job
         if job != self.job:
             raise ScoringError(
                 f"the job {job} has been launched into {self.path} meanwhile, with --overwrite;"
@@ -177,41 +172,39 @@ class OutputFolder:
 
     def _replace(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
-        make_folder(self.temporary)
+        self.store.make_folder(self.temporary)
         written, target = posixpath.join(self.temporary, name), posixpath.join(self.path, name)
-        with FileSystems.create(written, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        with self.store.create(written) as file:
             file.write(content)
-        FileSystems.rename([written], [target])
+        self.store.rename([written], [target])
 
     def remove_temporary(self) -> None:
         """Remove what was only needed while the job ran; a job that is done is done without it."""
         try:
-            with plain_errors():
-                _delete(self.temporary)
-                above = posixpath.join(self.path, TEMPORARY_FOLDER)
-                if not _entries(above):
-                    _delete(above)
-        except (BeamIOError, OSError) as error:
+            self.store.delete(self.temporary)
+            above = posixpath.join(self.path, TEMPORARY_FOLDER)
+            if not self.store.names(above):
+                self.store.delete(above)
+        except OSError as error:
             _LOGGER.warning("%s cannot be removed: %s", self.temporary, error)
 
     def read_manifest(self) -> Manifest:
-        return Manifest.from_json(_read(self.manifest))
+        return Manifest.from_json(self.store.read(self.manifest))
 
     def is_whole(self) -> bool:
         """Whether this job has written its manifest, as far as can be seen."""
         try:
-            with plain_errors():
-                return self.read_manifest().job == self.job
-        except (BeamIOError, OSError, ValueError):  # none, or that of something else
+            return self.read_manifest().job == self.job
+        except (OSError, ValueError, ScoringError):  # none, or that of something else
             return False
 
     def _is_ours(self) -> bool:
         for name in (JOB_FILE, MANIFEST_FILE):
             path = posixpath.join(self.path, name)
-            if not FileSystems.exists(path):
+            if not self.store.exists(path):
                 continue
             try:
-                marker = json.loads(_read(path))
+                marker = json.loads(self.store.read(path))
             except ValueError:
                 continue
             if isinstance(marker, dict) and marker.get("library") == LIBRARY:
@@ -219,28 +212,6 @@ class OutputFolder:
         return False
 
 
-def _entries(folder: str) -> set[str]:
-    """The names of what is in a folder, folders included; none where there is no folder."""
-    prefix = folder.rstrip("/") + "/"
-    matched = FileSystems.match([prefix + "**"])[0].metadata_list
-    # A store may have an object of the folder's own name, with a / at its end, put there by a tool.
-    return {file.path[len(prefix) :].split("/")[0] for file in matched} - {""}
-
-
-def _delete(path: str) -> None:
-    """Remove a file or a folder, if it is there."""
-    files = [file.path for file in FileSystems.match([path + "/**"])[0].metadata_list]
-    if files:
-        FileSystems.delete(files)
-    if FileSystems.exists(path):  # a file; or a folder, where a file system has folders
-        FileSystems.delete([path])
-
-
 def _some(names: set[str]) -> str:
     first = sorted(names)[:3]
     return ", ".join(first) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _read(path: str) -> bytes:
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        return bytes(file.read())

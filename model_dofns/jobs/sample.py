@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
 import pyarrow as pa
-from apache_beam.io.filesystem import BeamIOError
 
-from beam_jobs.files import CountingFile, open_file
-from beam_jobs.pipeline import Job
 from model_dofns.exceptions import UnreadableFileError
 from model_dofns.formats.base import Block
+from model_dofns.jobs.planning import Job
+from model_dofns.jobs.reading import CountingFile
 from model_dofns.manifest import InputFile
 
 SAMPLE_RECORDS: Final = 1_000
@@ -64,7 +63,7 @@ def sample_file(job: Job, file: InputFile, records: int) -> FileSample:
     # A codec reads ahead. Just before it reads on, what it has read is what the records took.
     bytes_before = mark_bytes = mark_records = 0
     try:
-        with open_file(file.path) as opened:
+        with job.store.open(file.path) as opened:
             counting = CountingFile(opened)
             for block in format_.read_blocks(
                 format_.opened(cast(BinaryIO, counting), file.path),
@@ -85,7 +84,7 @@ def sample_file(job: Job, file: InputFile, records: int) -> FileSample:
                     break
             else:
                 return FileSample(file, tuple(blocks), read, file.bytes, whole=True)
-    except (BeamIOError, OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException) as error:
         raise UnreadableFileError(
             f"{file.path} cannot be read: {type(error).__name__}: {error}"
         ) from error
@@ -124,7 +123,7 @@ def _counts(job: Job) -> Iterator[tuple[str, int]]:
         if file.format in mute:
             continue
         try:
-            with open_file(file.path) as opened:
+            with job.store.open(file.path) as opened:
                 records = job.formats[file.format].count_records(opened)
         except UnreadableFileError:
             continue  # for the job to report, or to skip

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from beam_jobs.files import open_file
-from beam_jobs.pipeline import Job
-from beam_jobs.sample import (
+from model_dofns.exceptions import UnreadableFileError
+from model_dofns.formats.compression import without_suffix
+from model_dofns.formats.partitions import partitions_of
+from model_dofns.jobs.planning import Job
+from model_dofns.jobs.sample import (
     SAMPLE_FILES,
     SAMPLE_RECORDS,
     FileSample,
@@ -20,10 +22,7 @@ from beam_jobs.sample import (
     sample_file,
     some,
 )
-from beam_jobs.summary import common_folder, many, one_line, reason_lines
-from model_dofns.exceptions import UnreadableFileError
-from model_dofns.formats.compression import without_suffix
-from model_dofns.formats.partitions import partitions_of
+from model_dofns.jobs.summary import common_folder, many, one_line, reason_lines
 from model_dofns.reasons import ReasonTally
 from model_dofns.rejects import STAGES
 from model_dofns.schemas import RecordSchema
@@ -130,7 +129,7 @@ def _names_in_first(job: Job, samples: Sequence[FileSample]) -> tuple[set[str] |
     sample = samples[0]
     format_ = job.formats[sample.file.format]
     path = sample.file.path
-    with open_file(path) as opened:
+    with job.store.open(path) as opened:
         names = set(format_.column_names(format_.opened(opened, path)))
     if names:
         return names | partitions_of(path).keys(), one_line(path)

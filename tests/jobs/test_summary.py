@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from job_runs import EVERY_STAGE, Score, read_manifest, read_result, record, records, write_lines
 
-from beam_jobs.summary import common_folder, one_line
+from model_dofns.jobs.summary import common_folder, one_line
 
 TWO_THREADS = ("--direct_num_workers", "2", "--direct_running_mode", "multi_threading")
 

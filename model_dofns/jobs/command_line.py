@@ -1,0 +1,70 @@
+"""From words to an exit code: what all command lines of jobs do, whichever engine they are for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from model_dofns.exceptions import (
+    EXIT_DONE,
+    InterruptedJobError,
+    ScoringError,
+    TooManyErrorsError,
+)
+from model_dofns.jobs.summary import Summary
+
+
+def exit_code_of(command: Callable[[], None]) -> int:
+    """Run a command, say on stderr what went wrong, and return the exit code."""
+    try:
+        with endings_as_interrupts():
+            command()
+    except ScoringError as error:
+        say(f"error: {error}", sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:  # before the job had started
+        say("interrupted", sys.stderr)
+        return InterruptedJobError.exit_code
+    return EXIT_DONE
+
+
+def show(summary: Summary) -> None:
+    """Print what became of every record.
+
+    Raises:
+        TooManyErrorsError: too many were rejected.
+    """
+    say(summary.table(), sys.stdout)
+    if summary.too_many_errors:
+        raise TooManyErrorsError(
+            "more records were rejected than --max_errors"
+            f" {summary.manifest.options['max_errors']} allows: see {summary.output}/_rejects"
+        )
+
+
+def say(text: str, stream: TextIO | None) -> None:
+    """Print, where that can be done: a closed pipe changes nothing about how a job ended."""
+    if stream is None:  # closed before Python started
+        return
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except (OSError, ValueError):
+        # Or Python would try once more when it ends, and end with an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1 if stream is sys.stdout else 2)
+
+
+@contextlib.contextmanager
+def endings_as_interrupts() -> Iterator[None]:
+    """What a scheduler sends is taken as what a person sends: the job is cancelled and marked."""
+    endings = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(ending, signal.default_int_handler) for ending in endings]
+    try:
+        yield
+    finally:
+        for ending, handler in zip(endings, before, strict=True):
+            signal.signal(ending, handler)
