@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import pickle
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,8 +19,6 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
-from apache_beam.transforms.core import Windowing
-from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import TypeCheckError
 from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.utils.windowed_value import WindowedValue
@@ -35,6 +31,7 @@ from model_dofns.fast_accept import ARROW_TYPES
 from model_dofns.formats.base import Block, Layout, plain_name
 from model_dofns.formats.dicts import DictRecords, RowRecords
 from model_dofns.formats.parquet import TableRows
+from model_dofns.held import Held, give_back, hold
 from model_dofns.model_spec import ModelSpec, find_class
 from model_dofns.rejects import Reject
 from model_dofns.schemas import RecordSchema
@@ -98,13 +95,10 @@ class _TransformOfEach(_Transform):
     def _scored_in_batches(
         self, pcoll: PCollection, dofn: _ScoreDoFn, predictions: Any
     ) -> DoOutputsTuple:
-        hold = _HoldDoFn() if pcoll.windowing.is_default() else _HoldInEachWindowDoFn()
-        held = pcoll | "Hold" >> beam.ParDo(hold).with_output_types(_Held)
-        held._windowing = Windowing(GlobalWindows())  # as Beam's own Reshuffle does
-        batches = held | "Batch" >> beam.BatchElements(**self._batching)
+        batches = hold(pcoll) | "Batch" >> beam.BatchElements(**self._batching)
         scored = self._scored(batches, dofn, predictions)
         for tag in (PREDICTIONS, REJECTS):
-            scored[tag]._windowing = pcoll.windowing
+            give_back(scored[tag], pcoll)
         return scored
 
 
@@ -197,61 +191,6 @@ class ScoreTables(_Transform):
         return self._scored(pcoll, dofn, pcoll.element_type)
 
 
-class _Held:
-    """An element with its timestamp, window and pane."""
-
-    __slots__ = ("windowed",)
-
-    def __init__(self, windowed: WindowedValue) -> None:
-        self.windowed = windowed
-
-
-class _HeldCoder(beam.coders.Coder):  # type: ignore[misc]  # as above
-    """Pickles, where a runner must; weighs without doing so, or that would be most of the work."""
-
-    def encode(self, value: _Held) -> bytes:
-        return pickle.dumps(value.windowed, pickle.HIGHEST_PROTOCOL)
-
-    def decode(self, encoded: bytes) -> _Held:
-        return _Held(pickle.loads(encoded))
-
-    def estimate_size(self, value: _Held) -> int:
-        return sys.getsizeof(value.windowed.value)
-
-    def is_deterministic(self) -> bool:
-        return False
-
-
-beam.coders.registry.register_coder(_Held, _HeldCoder)
-
-_IN_GLOBAL_WINDOW = GlobalWindows.windowed_value(None)
-
-
-class _HoldDoFn(beam.DoFn):  # type: ignore[misc]  # as above
-    """Each element with its timestamp, window and pane, as one value in the global window."""
-
-    def process(
-        self, element: Any, windowed: WindowedValue = beam.DoFn.WindowedValueParam
-    ) -> list[WindowedValue]:
-        return [_IN_GLOBAL_WINDOW.with_value(_Held(windowed))]
-
-
-class _HoldInEachWindowDoFn(_HoldDoFn):
-    """The same where an element may stand in several windows.
-
-    Asked for the window, Beam calls this once for each. Without, it would multiply the windows of
-    what comes out by the number of those that came in; but asking costs a microsecond an element.
-    """
-
-    def process(
-        self,
-        element: Any,
-        windowed: WindowedValue = beam.DoFn.WindowedValueParam,
-        window: Any = beam.DoFn.WindowParam,
-    ) -> list[WindowedValue]:
-        return super().process(element, windowed)
-
-
 class _ScoreDoFn(beam.DoFn):  # type: ignore[misc]  # as above
     """Has a scorer between ``setup`` and ``teardown``; pickling it takes no model along."""
 
@@ -292,7 +231,7 @@ class _ScoreBatchesDoFn(_ScoreDoFn, ABC):
         """A scored record as it leaves."""
         return values
 
-    def process(self, element: Sequence[_Held]) -> Iterator[WindowedValue | TaggedOutput]:
+    def process(self, element: Sequence[Held]) -> Iterator[WindowedValue | TaggedOutput]:
         scorer = self._ready_scorer()
         records = self.records([held.windowed.value for held in element], scorer.layout)
         scored = scorer.score_records(records, self.format, None)

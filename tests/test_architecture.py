@@ -14,6 +14,7 @@ ENGINES = ("apache_beam", "mrjob")
 # Of the library, what is for pipelines alone: blocks of files, records in memory, RunInference.
 WITH_AN_ENGINE = {
     "model_dofns.dofns",
+    "model_dofns.held",
     "model_dofns.transforms",
     "model_dofns.model_handler",
     "beam_jobs",
@@ -53,11 +54,13 @@ MAY_IMPORT = {
         "model_dofns.model_spec",
         "model_dofns.scorer",
     },
+    "model_dofns.held": set(),
     "model_dofns.transforms": {
         "model_dofns.counters",
         "model_dofns.dofns",
         "model_dofns.fast_accept",
         "model_dofns.formats",
+        "model_dofns.held",
         "model_dofns.model_spec",
         "model_dofns.schemas",
         "model_dofns.scorer",
