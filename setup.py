@@ -10,8 +10,15 @@ BEAM = [
     "apache-beam>=2.70,<3",
     "tqdm>=4.66,<5",  # progress on a terminal; the launcher alone needs it
 ]
+MAPREDUCE = [
+    "hdfs-native>=0.11",  # HDFS without Java, for launcher and tasks
+    "mrjob>=0.7.4,<0.8",
+    "setuptools>=70; python_version >= '3.12'",  # mrjob imports distutils
+    "standard-pipes>=3.13; python_version >= '3.13'",  # and pipes
+]
 TEST = [
     *BEAM,
+    *MAPREDUCE,
     "duckdb>=1.1",  # this, pandas and polars read what a job writes
     "hypothesis>=6.100",
     "pandas>=2.2",
@@ -43,8 +50,8 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["model_dofns*", "beam_jobs*"]),
-    package_data={"model_dofns": ["py.typed"], "beam_jobs": ["py.typed"]},
+    packages=find_packages(include=["model_dofns*", "beam_jobs*", "mapreduce_jobs*"]),
+    package_data={name: ["py.typed"] for name in ("model_dofns", "beam_jobs", "mapreduce_jobs")},
     install_requires=[
         "numpy>=1.26",  # where lines begin and end; masks of rows
         "packaging>=23",  # versions and their specifiers (PEP 440)
@@ -54,6 +61,7 @@ setup(
     ],
     extras_require={
         "beam": BEAM,
+        "mapreduce": MAPREDUCE,
         "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
         "aws": [requirement.replace("beam", "beam[aws]") for requirement in BEAM],
         "test": TEST,

@@ -22,6 +22,7 @@ LIBRARY: Final = "model-dofns"
 JOB_FILE: Final = "_job.json"
 MANIFEST_FILE: Final = "_manifest.json"
 REJECTS_FOLDER: Final = "_rejects"
+KEPT_FOLDER: Final = "_predictions"
 TEMPORARY_FOLDER: Final = "_temporary"
 
 DONE: Final = "done"
@@ -138,15 +139,12 @@ class Manifest:
         return cls(**fields)
 
 
-def sum_of_records(
-    read: int, outputs: Iterable[OutputFile], rejects: Iterable[OutputFile]
-) -> dict[str, Any]:
-    """The records read at decode, held against the rows that writers report.
+def sum_of_records(read: int, scored: int, rejects: Iterable[OutputFile]) -> dict[str, Any]:
+    """The records read at decode, held against those scored and the rows of rejects written.
 
     Raises:
         ScoringError: they differ: a record was lost or came twice.
     """
-    scored = sum(sum(file.rows.values()) for file in outputs)
     rejected: dict[str, int] = {}
     for file in rejects:
         for stage, rows in file.rows.items():

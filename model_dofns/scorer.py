@@ -145,14 +145,18 @@ class Scorer:
         Raises:
             EveryPredictionFailsError: the first 1,000 records of this task all failed in predict.
         """
-        records = self._formats[block.format].records(block, self.layout)
+        records = self.records(block)
         scored = self.score_records(records, block.format, block.path)
         predictions = None
         if len(scored.rows):
-            predictions = self._written(block, records, scored)
+            predictions = self.written(block, records, scored)
         return ScoredBlock(
             predictions, len(scored.rows), scored.rejects, len(records), scored.counts
         )
+
+    def records(self, block: Block) -> Records:
+        """The records of a block, to be scored."""
+        return self._formats[block.format].records(block, self.layout)
 
     def score_records(self, records: Candidates, format_name: str, file: str | None) -> Scored:
         """Score records from anywhere; of what format and file they are is for their rejects.
@@ -189,7 +193,7 @@ class Scorer:
         rejected = [failure.row for failure in failures]
         return Scored(outcome.rows, predictions, rejected, rejects, counts)
 
-    def _written(self, block: Block, records: Records, scored: Scored) -> Payload:
+    def written(self, block: Block, records: Records, scored: Scored) -> Payload:
         """The scored records with their predictions, in the format they go into."""
         output_format = self.layout.output_format or block.format
         if output_format == block.format and self.layout.schema is None:

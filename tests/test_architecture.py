@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ENGINES = ("apache_beam", "mrjob")
+PACKAGES = ("model_dofns", "beam_jobs", "mapreduce_jobs")
 # Of the library, what is for pipelines alone: blocks of files, records in memory, RunInference.
 WITH_AN_ENGINE = {
     "model_dofns.dofns",
@@ -18,6 +19,7 @@ WITH_AN_ENGINE = {
     "model_dofns.transforms",
     "model_dofns.model_handler",
     "beam_jobs",
+    "mapreduce_jobs",
 }
 
 # Module or package -> what of ours it may import besides itself, and the leaves below.
@@ -85,12 +87,13 @@ MAY_IMPORT = {
     },
     "model_dofns": {"model_dofns.ml_model", "model_dofns.model_spec", "model_dofns.scorer"},
     "beam_jobs": {"model_dofns"},
+    "mapreduce_jobs": {"model_dofns"},
 }
 
 
 def modules() -> dict[str, Path]:
     found = {}
-    for package in ("model_dofns", "beam_jobs"):
+    for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(part for part in parts if part != "__init__")] = path
@@ -119,9 +122,7 @@ def rule_of(module: str) -> str:
 @pytest.mark.parametrize("module", sorted(modules()))
 def test_imports_go_one_way(module: str) -> None:
     rule = rule_of(module)
-    ours = {
-        name for name in imported(modules()[module]) if is_in(name, {"model_dofns", "beam_jobs"})
-    }
+    ours = {name for name in imported(modules()[module]) if is_in(name, set(PACKAGES))}
     allowed = MAY_IMPORT[rule] | LEAVES | ({rule} if rule != "model_dofns" else set())
     assert not {name for name in ours if not is_in(name, allowed)}
 

@@ -42,6 +42,7 @@ def write_manifest(
     read: Mapping[str, int],
     errors: Mapping[str, str],
     models: Iterable[ModelMetadata],
+    scored: int | None = None,
 ) -> Manifest:
     """Hold the sums against each other and write the manifest; then the folder is whole.
 
@@ -52,6 +53,7 @@ def write_manifest(
         read: of each file that was read, how many records it had.
         errors: of each file that could not be read, why.
         models: what the workers' models say of themselves.
+        scored: how many records were scored, where they are not written; else their writers say it.
 
     Raises:
         ScoringError: a record is not accounted for, or workers scored with different models.
@@ -60,7 +62,12 @@ def write_manifest(
     reject_files = tuple(sorted(rejects, key=lambda file: file.path))
     if len(errors) == len(job.files):
         raise ScoringError(f"none of the {len(errors)} files could be read: {min(errors.values())}")
-    records = sum_of_records(sum(read.values()), output_files, reject_files)
+    written = sum(sum(file.rows.values()) for file in output_files)
+    if scored is None:
+        scored = written
+    elif written not in (0, scored):
+        raise ScoringError(f"{scored} records were scored, and {written} written")
+    records = sum_of_records(sum(read.values()), scored, reject_files)
     allowed = job.options.max_errors.allows(sum(records["rejected"].values()), records["read"])
     manifest = Manifest(
         job=job.id,

@@ -16,6 +16,7 @@ from model_dofns.jobs.parts import remove_parts
 from model_dofns.jobs.store import Store, is_url
 from model_dofns.manifest import (
     JOB_FILE,
+    KEPT_FOLDER,
     LIBRARY,
     MANIFEST_FILE,
     REJECTS_FOLDER,
@@ -51,6 +52,11 @@ class OutputFolder:
     @property
     def rejects(self) -> str:
         return posixpath.join(self.path, REJECTS_FOLDER)
+
+    @property
+    def kept(self) -> str:
+        """Where predictions are that stand beside what the job itself gives."""
+        return posixpath.join(self.path, KEPT_FOLDER)
 
     @property
     def manifest(self) -> str:
@@ -119,10 +125,11 @@ class OutputFolder:
         for name in sorted(names):
             if name == TEMPORARY_FOLDER:
                 self.store.delete(posixpath.join(self.path, name))
-        for folder in (self.path, self.rejects):
+        for folder in (self.path, self.rejects, self.kept):
             remove_parts(self.store, folder, keep=set())
-        if not self.store.names(self.rejects):
-            self.store.delete(self.rejects)
+        for folder in (self.rejects, self.kept):
+            if not self.store.names(folder):
+                self.store.delete(folder)
         self.store.make_folder(self.path)
         try:
             self._write_job({})

@@ -18,7 +18,8 @@ from model_dofns.reasons import Reason, ReasonTally
 from model_dofns.rejects import Reject
 from model_dofns.scorer import ScoredRecords
 
-_PART_NAME = re.compile(r"part-\d{5,}-of-\d{5,}(\.\w+)+")
+# Ours; and those of reducers, whom Hadoop tells what to name it.
+_PART_NAME = re.compile(r"part-\d{5,}(-of-\d{5,})?(\.\w+)*")
 
 
 class Part(Protocol):
@@ -200,6 +201,10 @@ def to_text(file: OutputFile) -> str:
 
 def from_text(text: str) -> OutputFile:
     """What :func:`to_text` wrote."""
-    fields = json.loads(text)
-    fields["reasons"] = tuple(Reason(**reason) for reason in fields["reasons"])
-    return OutputFile(**fields)
+    return from_fields(json.loads(text))
+
+
+def from_fields(fields: dict[str, Any]) -> OutputFile:
+    """A finished file, of the fields that JSON has kept."""
+    reasons = tuple(Reason(**reason) for reason in fields["reasons"])
+    return OutputFile(**fields | {"reasons": reasons})

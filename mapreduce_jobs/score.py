@@ -1,0 +1,256 @@
+"""Score files with a model as MapReduce: ``python -m mapreduce_jobs.score --help``.
+
+:class:`ScoreJob` is that job, and the base of jobs of one's own that do more with predictions; for
+a job of mrjob's that reads its own input there is :class:`~mapreduce_jobs.mapper.ScoreMapperMixin`.
+
+Tasks run this file, or that of a subclass, as a script, in a folder of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NoReturn
+
+from mrjob.job import MRJob
+from mrjob.protocol import RawValueProtocol
+
+from mapreduce_jobs import launching
+from mapreduce_jobs.mapper import ScoreMapperMixin
+from mapreduce_jobs.options import Options, add_job_flags, options_of, print_help, words_of
+from mapreduce_jobs.printing import stdout_is_data
+from mapreduce_jobs.receipts import Order
+from mapreduce_jobs.stores import ClusterStore
+from mapreduce_jobs.tasks import (
+    Task,
+    TaskPlan,
+    act_as_the_job_s_user,
+    end_with_parent,
+    failures_told,
+)
+from model_dofns.counters import NAMESPACE
+from model_dofns.exceptions import UsageError
+from model_dofns.jobs.command_line import exit_code_of, say, show
+from model_dofns.jobs.forecast import forecast
+from model_dofns.jobs.logs import logging_at
+from model_dofns.jobs.options import unknown_flag
+from model_dofns.jobs.planning import Job, plan
+from model_dofns.jobs.running import carry_out
+from model_dofns.jobs.summary import Summary
+
+__all__ = ["ScoreJob", "ScoreMapperMixin", "main"]
+
+_TASK_FLAGS: Final = ("--mapper", "--combiner", "--reducer", "--spark")
+_ON_A_CLUSTER: Final = ("hadoop", "emr")
+# Each line of a task's input, which says what to read, is a task of its own.
+_ORDERS_FORMAT: Final = "org.apache.hadoop.mapred.lib.NLineInputFormat"
+_NO_RESULTS_FORMAT: Final = "org.apache.hadoop.mapred.lib.NullOutputFormat"
+
+
+class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
+    """Scores files, and writes their records with their predictions.
+
+    A subclass that overrides :meth:`key_values` gives its own reducer pairs instead; the records
+    themselves are written as well with ``--keep-predictions``. Its script ends in
+    ``if __name__ == "__main__": TheJob.run()``.
+    """
+
+    INPUT_PROTOCOL = RawValueProtocol
+
+    def key_values(
+        self, record: Mapping[str, Any], prediction: Mapping[str, Any]
+    ) -> Iterable[tuple[Any, Any]]:
+        """Pairs for the reducer; to be overridden.
+
+        Args:
+            record: a scored record, all of its fields: of JSON lines the object, of CSV the cells
+                as text, of Parquet the row.
+            prediction: the fields of its prediction.
+        """
+        raise NotImplementedError
+
+    @property
+    def _gives_pairs(self) -> bool:
+        return type(self).key_values is not ScoreJob.key_values
+
+    # --- the command line ---
+
+    @classmethod
+    def run(cls) -> NoReturn:
+        """Run the command line of this process, which is a task's or launches a job, and exit."""
+        if any(flag in sys.argv for flag in _TASK_FLAGS):
+            super().run()
+            sys.exit()
+        sys.exit(cls.main())
+
+    @classmethod
+    def main(cls, argv: Sequence[str] | None = None) -> int:
+        """Launch a job, print what became of it, and return the exit code."""
+        return exit_code_of(lambda: cls._main(sys.argv[1:] if argv is None else argv))
+
+    @classmethod
+    def _main(cls, argv: Sequence[str]) -> None:
+        job = cls.of(argv)
+        options = job.job_options()
+        with logging_at(options.log_level), launching.mrjob_heard(options):
+            if options.plan:
+                say(job.foreseen(), sys.stdout)
+            else:
+                show(job.launch())
+
+    @classmethod
+    def of(cls, argv: Sequence[str]) -> ScoreJob:
+        """The job that a command line says.
+
+        Raises:
+            UsageError: it makes no sense.
+            SystemExit: it asks for help (0).
+        """
+        known = cls(["--mapper"]).arg_parser._option_string_actions
+        try:
+            return cls(words_of(argv, known))
+        except ValueError as error:
+            raise UsageError(f"{error}; see --help") from error
+
+    def configure_args(self) -> None:
+        """Add the job's flags to mrjob's."""
+        super().configure_args()
+        self.arg_parser.allow_abbrev = False
+        self._flags_of_mrjob = set(self.arg_parser._option_string_actions)
+        add_job_flags(self.arg_parser)
+        self.add_passthru_arg("--task", metavar="PATH", help="what a task is told: not for people")
+
+    def load_args(self, args: Sequence[str]) -> None:
+        """Parse the command line.
+
+        Raises:
+            UsageError: there is no such flag.
+        """
+        self.options, unknown = self.arg_parser.parse_known_intermixed_args(args)
+        if self.options.help:
+            if self.options.runner:
+                self._print_help(self.options)
+            else:
+                print_help(self.arg_parser, self._flags_of_mrjob)
+            sys.exit(0)
+        if unknown:
+            raise unknown_flag(unknown[0], self.arg_parser._option_string_actions, "mrjob")
+
+    def job_options(self) -> Options:
+        """What the command line says of the job.
+
+        Raises:
+            UsageError: something is missing, or makes no sense.
+        """
+        return options_of(self.options)
+
+    # --- where it is launched ---
+
+    def foreseen(self) -> str:
+        """What the job would do, for people; nothing is written.
+
+        Raises:
+            ScoringError: as :meth:`launch` would raise it.
+        """
+        job = self._planned()
+        return forecast(job, replaces=job.folder.check(overwrite=job.options.overwrite))
+
+    def launch(self) -> Summary:
+        """Run the job to its end.
+
+        Raises:
+            DoesNotFitError: found before it started: the model, the input or the output folder.
+            InterruptedJobError: it was interrupted, and has been cancelled.
+            ScoringError: it failed; the output folder is not whole.
+        """
+        job = self._planned()
+
+        def work() -> None:
+            orders = launching.orders_of(job, self._tasks())
+            keeps = not self._gives_pairs or self.options.keep_predictions
+            task_plan = TaskPlan(job, keeps_records=keeps, gives_pairs=self._gives_pairs)
+            paths = launching.prepare_tasks(task_plan, orders)
+            launching.run_tasks(self._pointed_at(*paths), job)
+            launching.commit(job, orders, has_results=self._gives_pairs)
+
+        return carry_out(job, work, launching.cause_of)
+
+    def _planned(self) -> Job:
+        options = self.job_options()
+        return plan(options, ClusterStore(), "mapreduce", options.runner)
+
+    def _tasks(self) -> int | None:
+        """How many tasks there are to be; None for as many as there is input for."""
+        if self.options.runner not in _ON_A_CLUSTER:
+            is_local = self.options.runner == "local"
+            return (self.options.num_cores or os.cpu_count() or 1) if is_local else 1
+        asked = {**self.jobconf(), **(self.options.jobconf or {})}.get("mapreduce.job.maps")
+        return None if asked is None else int(asked)
+
+    def _pointed_at(self, plan_path: str, orders_path: str) -> ScoreJob:
+        """This job with tasks that read their orders, and print where no one takes it for whole."""
+        self._cl_args: list[str] = [*self._cl_args, "--task", plan_path]
+        self.options.args = [orders_path]
+        self.options.output_dir = launching.results_beside(plan_path)
+        self.options.check_input_paths = False
+        temporary = os.path.dirname(plan_path)
+        if self.options.runner == "hadoop" and temporary.startswith("hdfs://"):
+            # mrjob would make a folder of the account's, which may not be that of HDFS's user; and
+            # start a JVM to remove it, where this job removes all that is temporary.
+            self.options.hadoop_tmp_dir = self.options.hadoop_tmp_dir or f"{temporary}/mrjob"
+            self.options.cleanup = self.options.cleanup or ["LOCAL_TMP"]
+        if self.options.bootstrap_mrjob is None:
+            self.options.bootstrap_mrjob = False  # it is where this library is
+        return self
+
+    def hadoop_input_format(self) -> str | None:
+        """See :class:`MRJob`; other runners would warn of one."""
+        return _ORDERS_FORMAT if self.options.runner in _ON_A_CLUSTER else None
+
+    def hadoop_output_format(self) -> str | None:
+        """See :class:`MRJob`; without reducers nothing is printed."""
+        on_a_cluster = self.options.runner in _ON_A_CLUSTER
+        return _NO_RESULTS_FORMAT if on_a_cluster and not self._gives_pairs else None
+
+    # --- in a task ---
+
+    def run_mapper(self, step_num: int = 0) -> None:
+        """Run a task: its orders come over stdin, and what it has read from files is written to
+        files; only pairs for a reducer are printed."""
+        if step_num != 0:
+            super().run_mapper(step_num)
+            return
+        act_as_the_job_s_user()
+        self._store = ClusterStore()
+        self._plan = TaskPlan.from_bytes(self._store.read(self.options.task))
+        if self._plan.job.runner != "inline":
+            end_with_parent()
+        level = self._plan.job.options.log_level
+        with stdout_is_data(self), logging_at(level), failures_told(self._plan, self._store):
+            super().run_mapper(step_num)
+            self.stdout.flush()
+            self._task.finish()
+
+    def mapper_init(self) -> None:
+        """Load the model, or find it loaded."""
+        self._task = Task(self._plan, self._store, self._count)
+
+    def mapper(self, _: None, line: str) -> Iterator[tuple[Any, Any]]:
+        """Score what one order names."""
+        for record, prediction in self._task.score(Order.from_line(line)):
+            yield from self.key_values(record, prediction)
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        for name, amount in counts.items():
+            if amount:
+                self.increment_counter(NAMESPACE, name, amount)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line of :class:`ScoreJob`, and return the exit code."""
+    return ScoreJob.main(argv)
+
+
+if __name__ == "__main__":
+    ScoreJob.run()

@@ -1,0 +1,193 @@
+"""A store of what launcher and tasks both reach without Java: local files, HDFS and S3."""
+
+from __future__ import annotations
+
+import functools
+import os
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, Final
+
+from pyarrow import fs
+
+from mapreduce_jobs.systems import ArrowSystem, HdfsSystem, System
+from model_dofns.exceptions import DoesNotFitError, UnreadableFileError
+from model_dofns.jobs.store import Store, is_url
+
+_S3_SCHEMES: Final = ("s3", "s3a", "s3n")
+_PATIENCE_SECONDS: Final = 30.0
+_AT_ONCE: Final = 16  # renames: most of each is waiting, where files are far away
+_GLOB_TOKENS = re.compile(r"\*\*|\*|\?|\[[^\]]+\]|.", re.DOTALL)
+
+
+class ClusterStore(Store):
+    """Local paths, ``hdfs://`` and ``s3://``."""
+
+    def open(self, path: str) -> BinaryIO:
+        try:
+            system, inner = _found(path)
+            return system.open(inner)
+        except (OSError, ValueError) as error:
+            raise UnreadableFileError(
+                f"{path} cannot be opened: {type(error).__name__}: {error}"
+            ) from error
+
+    def create(self, path: str) -> BinaryIO:
+        system, inner = _found(path)
+        return system.create(inner)
+
+    def match(self, pattern: str) -> list[tuple[str, int]]:
+        system, inner = _found(pattern)
+        scheme = pattern[: len(pattern) - len(inner)]
+        first = re.search(r"[*?\[]", inner)
+        if first is None:
+            found = system.found(inner)
+            return [(pattern, found.size)] if found is not None and not found.is_folder else []
+        base, slash, _ = inner[: first.start()].rpartition("/")
+        rest = inner[len(base) + len(slash) :]
+        glob = re.compile(_expression(inner), re.DOTALL)
+        below = system.below(base or slash, recursive="/" in rest or "**" in rest)
+        return [
+            (scheme + found.path, found.size)
+            for found in below
+            if not found.is_folder and glob.fullmatch(found.path)
+        ]
+
+    def names(self, folder: str) -> set[str]:
+        system, inner = _found(folder.rstrip("/"))
+        found = system.below(inner, recursive=False)
+        return {each.path.rstrip("/").rpartition("/")[2] for each in found}
+
+    def exists(self, path: str) -> bool:
+        system, inner = _found(path)
+        return system.found(inner) is not None
+
+    def make_folder(self, path: str) -> None:
+        system, inner = _found(path)
+        if system.has_folders:
+            system.make_folder(inner)
+
+    def rename(self, sources: Sequence[str], targets: Sequence[str]) -> None:
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            list(threads.map(_rename, sources, targets))
+
+    def delete_files(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.delete(path)
+
+    def delete(self, path: str) -> None:
+        system, inner = _found(path)
+        if (found := system.found(inner)) is not None:
+            system.delete(found)
+
+    def check_access(self, paths: Iterable[str]) -> None:
+        for path in filter(is_url, paths):
+            folder = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
+            try:
+                _in_time(functools.partial(self.exists, folder))
+            except (OSError, ValueError) as error:
+                raise DoesNotFitError(
+                    f"{path} cannot be looked up: {error}{_hint(path)}"
+                ) from error
+
+
+def _in_time(look: Callable[[], object]) -> None:
+    """Look, but not for ever: where no NameNode is, hdfs-native goes on asking.
+
+    Raises:
+        TimeoutError: there was no answer.
+    """
+    answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            look()
+        except Exception as error:  # noqa: BLE001  # it is raised by who waits
+            answers.put(error)
+        else:
+            answers.put(None)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        error = answers.get(timeout=_PATIENCE_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {_PATIENCE_SECONDS:.0f} seconds") from None
+    if error is not None:
+        raise error
+
+
+def _rename(source: str, target: str) -> None:
+    system, inner = _found(source)
+    system.rename(inner, _found(target)[1])
+
+
+def _found(path: str) -> tuple[System, str]:
+    """The file system of a path, and the path in it.
+
+    Raises:
+        ValueError: there is no such file system.
+    """
+    scheme, mark, rest = path.partition("://")
+    if not mark:
+        return _local(), path
+    if scheme in _S3_SCHEMES:
+        return _s3(os.getpid()), rest
+    if scheme == "hdfs":
+        authority, slash, inner = rest.partition("/")
+        return _hdfs(authority, os.getpid()), slash + inner
+    raise ValueError(f"there is no {scheme}:// here, but local paths, hdfs:// and s3://")
+
+
+@functools.cache
+def _local() -> System:
+    return ArrowSystem(fs.LocalFileSystem())
+
+
+# Clients have threads, which a forked process has not: each process makes its own.
+@functools.cache
+def _s3(_process: int) -> System:
+    return ArrowSystem(fs.S3FileSystem())
+
+
+@functools.cache
+def _hdfs(authority: str, _process: int) -> System:
+    try:
+        from hdfs_native import Client
+    except ModuleNotFoundError as error:
+        raise DoesNotFitError(
+            f"hdfs:// needs {error.name}, which is not installed:"
+            " pip install 'model-dofns[mapreduce]'"
+        ) from error
+    try:
+        return HdfsSystem(Client(f"hdfs://{authority}"))
+    except RuntimeError as error:  # no configuration that says where the NameNode is
+        raise OSError(str(error)) from error
+
+
+def _expression(glob: str) -> str:
+    """A glob as a regular expression: ``*`` and ``?`` stay within a name, ``**`` does not."""
+    parts = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        parts.get(token) or (_set(token) if len(token) > 1 else re.escape(token))
+        for token in _GLOB_TOKENS.findall(glob)
+    )
+
+
+def _set(token: str) -> str:
+    inside = token[1:-1].replace("\\", r"\\")
+    return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
+
+
+def _hint(path: str) -> str:
+    if path.startswith("hdfs://"):
+        return (
+            "; where the NameNode is, is read from core-site.xml and hdfs-site.xml in the folder"
+            " that HADOOP_CONF_DIR names, unless the path says so: hdfs://host:port/…"
+        )
+    return (
+        "; credentials and regions are looked for where Amazon's tools look for them, and another"
+        " endpoint in AWS_ENDPOINT_URL"
+    )

@@ -1,0 +1,203 @@
+"""What a task does, whatever starts it: it reads its ranges, scores them and leaves a receipt."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import pickle
+import posixpath
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, put
+from model_dofns.counters import MODEL_LOAD_MILLISECONDS, Report
+from model_dofns.exceptions import ScoringError
+from model_dofns.formats.base import Block
+from model_dofns.jobs.parts import PartsWriter, PredictionsPart, RejectsPart
+from model_dofns.jobs.planning import Job
+from model_dofns.jobs.reading import BlockReader, Unreadable
+from model_dofns.jobs.store import Store
+from model_dofns.manifest import library_version
+from model_dofns.scorer import ScoredRecords, Scorer
+
+# By these names Hadoop tells a task who it is; mrjob's runners do as well.
+_ATTEMPT_VARIABLES: Final = ("mapreduce_task_attempt_id", "mapred_task_id")
+_USER_VARIABLES: Final = ("mapreduce_job_user_name", "user_name")
+_WATCH_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """What all tasks of a job are told; the values of the model's configuration are in it.
+
+    Attributes:
+        job: the job, without its list of files.
+        keeps_records: whether records are written, with their predictions.
+        gives_pairs: whether records are handed to the job's own ``key_values``.
+    """
+
+    job: Job
+    keeps_records: bool = True
+    gives_pairs: bool = False
+
+    def to_bytes(self) -> bytes:
+        return library_version().encode() + b"\n" + pickle.dumps(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> TaskPlan:
+        """What :meth:`to_bytes` wrote.
+
+        Raises:
+            ScoringError: another version of this library wrote it.
+        """
+        version, _, pickled = data.partition(b"\n")
+        if version.decode() != library_version():
+            raise ScoringError(
+                f"the job was launched by model-dofns {version.decode()}, and this task has"
+                f" {library_version()}: install one version in both places"
+            )
+        plan: TaskPlan = pickle.loads(pickled)
+        return plan
+
+
+class Task:
+    """One attempt of a task: loads the model, or finds it loaded, and scores ranges.
+
+    Args:
+        plan: what it is told.
+        store: where all files are.
+        report: told what is counted.
+    """
+
+    def __init__(self, plan: TaskPlan, store: Store, report: Report) -> None:
+        job = plan.job
+        self._plan = plan
+        self._store = store
+        self._report = report
+        self._scorer = Scorer(
+            job.spec, job.layout, formats=job.formats, batch_size=job.options.batch_size
+        )
+        report({MODEL_LOAD_MILLISECONDS: round(self._scorer.model_load_seconds * 1_000)})
+        self._reader = BlockReader(
+            store,
+            job.formats,
+            job.layout,
+            skip_bad_files=job.options.skip_bad_files,
+            limit=job.options.limit,
+            report=report,
+        )
+        self._attempt = attempt_name()
+        self._predictions = PartsWriter(
+            store,
+            posixpath.join(job.folder.temporary, "predictions", self._attempt),
+            job.output_format.part_suffix(job.options.compression),
+            functools.partial(
+                PredictionsPart, format_=job.output_format, compression=job.options.compression
+            ),
+        )
+        self._rejects = PartsWriter(
+            store,
+            posixpath.join(job.folder.temporary, "rejects", self._attempt),
+            ".jsonl",
+            RejectsPart,
+        )
+        self._orders: list[int] = []
+        self._read: dict[str, int] = {}
+        self._records_scored = 0
+        self._unreadable: dict[str, tuple[str, str]] = {}
+
+    def score(self, order: Order) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """Score the records of an order.
+
+        Yields:
+            Each scored record with its prediction, if that was asked for.
+
+        Raises:
+            UnreadableFileError: a file cannot be read, and none is to be skipped.
+            EveryPredictionFailsError: the first 1,000 records of this task all failed in predict.
+        """
+        for read in self._reader.read(order.ranges):
+            if isinstance(read, Unreadable):
+                self._unreadable[read.file.path] = (read.message, read.file.format)
+            else:
+                yield from self._score(read)
+        self._orders.append(order.id)
+
+    def _score(self, block: Block) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        scorer = self._scorer
+        records = scorer.records(block)
+        scored = scorer.score_records(records, block.format, block.path)
+        self._report(scored.counts)
+        self._read[block.path] = self._read.get(block.path, 0) + len(records)
+        for reject in scored.rejects:
+            self._rejects.write(reject)
+        self._records_scored += len(scored.rows)
+        if not len(scored.rows):
+            return
+        if self._plan.keeps_records:
+            payload = scorer.written(block, records, scored)
+            self._predictions.write(ScoredRecords(payload, len(scored.rows)))
+        if self._plan.gives_pairs:
+            layout = replace(scorer.layout, whole_record=True, keep_fields=None)
+            whole = self._plan.job.formats[block.format].records(block, layout)
+            for record, prediction in zip(
+                whole.parse(scored.rows.tolist()), scored.predictions.to_pylist(), strict=True
+            ):
+                assert not isinstance(record, ScoringError), "it has been scored"
+                yield record, prediction
+
+    def finish(self) -> None:
+        """Close all files; then say what has been done. All that was printed is out by now."""
+        receipt = Receipt(
+            orders=tuple(self._orders),
+            read=self._read,
+            scored=self._records_scored,
+            unreadable=self._unreadable,
+            outputs=tuple(self._predictions.close()),
+            rejects=tuple(self._rejects.close()),
+            model=self._scorer.metadata,
+        )
+        put(self._store, self._plan.job.folder, RECEIPTS, self._attempt, receipt.to_json())
+
+
+@contextlib.contextmanager
+def failures_told(plan: TaskPlan, store: Store) -> Iterator[None]:
+    """What fails in a task is written down for the launcher, who sees only that it failed."""
+    try:
+        yield
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        with contextlib.suppress(OSError, ValueError, ScoringError):  # the error itself is raised
+            put(store, plan.job.folder, FAILURES, attempt_name(), text.encode())
+        raise
+
+
+def attempt_name() -> str:
+    """The name of this attempt, which sorts behind earlier attempts of its task."""
+    found = (os.environ[name] for name in _ATTEMPT_VARIABLES if name in os.environ)
+    return re.sub(r"\W", "_", next(found, uuid.uuid4().hex))
+
+
+def act_as_the_job_s_user() -> None:
+    """On a cluster without Kerberos, HDFS is told who asks; that is who launched the job."""
+    user = next((os.environ[name] for name in _USER_VARIABLES if name in os.environ), None)
+    if user:
+        os.environ.setdefault("HADOOP_USER_NAME", user)
+
+
+def end_with_parent() -> None:
+    """End this process soon after the one that started it, which may be killed without a word."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
