@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PRISM_VERSION := v2.77.0
 
-.PHONY: help score test test-cloud lint format bench prism lock clean
+.PHONY: help score test test-engines test-cloud lint format bench prism lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ score: $(VENV)/ready ## set up and score the example's real data, in all formats
 
 test: $(VENV)/ready ## set up and run all tests
 	@$(BIN)/python -m pytest -n 2
+
+test-engines: $(VENV)/ready ## run the same jobs on every engine of this machine, and compare
+	@$(BIN)/python -m pytest -n 2 tests_engines
 
 test-cloud: $(VENV)-cloud/ready ## run the tests on object stores, gs:// and s3://, on this machine
 	@$(VENV)-cloud/bin/python -m pytest -n 2 tests_cloud

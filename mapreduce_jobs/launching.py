@@ -78,9 +78,12 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order]) -> tuple[str, str]:
     for name in (RECEIPTS, FAILURES, "predictions", "rejects"):
         store.make_folder(posixpath.join(temporary, name))
     paths = posixpath.join(temporary, "plan"), posixpath.join(temporary, "orders")
-    lines = b"".join(order.to_line() for order in orders)
+    lines = [order.to_line() for order in orders]
+    # mrjob's own runners split by bytes: lines of one length come to a task each.
+    width = max(map(len, lines)) - 1
+    padded = b"".join(line.rstrip(b"\n").ljust(width) + b"\n" for line in lines)
     travelling = replace(plan, job=replace(job, files=()))
-    for path, content in zip(paths, (travelling.to_bytes(), lines), strict=True):
+    for path, content in zip(paths, (travelling.to_bytes(), padded), strict=True):
         with store.create(path) as file:
             file.write(content)
     return paths
