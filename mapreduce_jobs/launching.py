@@ -1,4 +1,4 @@
-"""Launching a job: what its tasks read, mrjob's runner round them, and the commit at its end."""
+"""Launching a job's tasks: what each of them reads, and mrjob's runner round them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import heapq
 import logging
 import posixpath
+import re
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -13,19 +15,16 @@ from typing import Any, Final, Protocol
 from mrjob.step import StepFailedException
 
 from mapreduce_jobs.options import Options
-from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, contents, one_each
+from mapreduce_jobs.receipts import FAILURES, RECEIPTS, RESULTS, Order, contents
 from mapreduce_jobs.tasks import TaskPlan
 from model_dofns.exceptions import ScoringError
-from model_dofns.jobs.accounts import file_reject, write_manifest
-from model_dofns.jobs.parts import PartsWriter, RejectsPart, commit_parts
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
-from model_dofns.jobs.store import Store
-from model_dofns.manifest import OutputFile
 
 # Of the input, what one task reads where no one says how many tasks there are: two blocks of HDFS.
 TASK_BYTES: Final = 128 << 20
-RESULTS: Final = "results"  # what reducers print
+_JOB_ID = re.compile(r"Running job: (job_\d+_\d+)")
+_LOGGER = logging.getLogger(__name__)
 
 
 class Runnable(Protocol):
@@ -89,84 +88,61 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order]) -> tuple[str, str]:
     return paths
 
 
-def commit(job: Job, orders: Sequence[Order], *, has_results: bool) -> None:
-    """Give the files of one attempt a task their final names, and write the manifest.
-
-    Args:
-        job: the job, whose tasks have ended well.
-        orders: what they were to read.
-        has_results: there are reducers, and what they print is the job's output too.
-
-    Raises:
-        ScoringError: something is not accounted for.
-    """
-    store, folder = job.store, job.folder
-    receipts = one_each(map(Receipt.from_json, contents(store, folder, RECEIPTS)), orders)
-    read: dict[str, int] = {}
-    bad_files: dict[str, tuple[str, str]] = {}
-    for receipt in receipts:
-        for path, records in receipt.read.items():
-            read[path] = read.get(path, 0) + records
-        for path, why in receipt.unreadable.items():
-            bad_files[path] = min(why, bad_files.get(path, why))
-    folder.refuse_if_taken()
-    outputs = commit_parts(
-        store,
-        [file for receipt in receipts for file in receipt.outputs],
-        folder.kept if has_results else folder.path,
-        job.output_format.part_suffix(job.options.compression),
-    )
-    rejects = commit_parts(
-        store,
-        [
-            *(file for receipt in receipts for file in receipt.rejects),
-            *_rejects_of_files(job, bad_files),
-        ],
-        folder.rejects,
-        ".jsonl",
-    )
-    if has_results:
-        results = posixpath.join(folder.temporary, RESULTS)
-        outputs += _committed_results(store, results, folder.path)
-    models = [receipt.model for receipt in receipts if receipt.model is not None]
-    errors = {path: message for path, (message, _) in bad_files.items()}
-    scored = sum(receipt.scored for receipt in receipts)
-    write_manifest(job, outputs, rejects, read, errors, models, scored)
-
-
-def _rejects_of_files(job: Job, bad_files: dict[str, tuple[str, str]]) -> list[OutputFile]:
-    path = posixpath.join(job.folder.temporary, "rejects", "files")
-    writer = PartsWriter(job.store, path, ".jsonl", RejectsPart)
-    for file, (message, format_name) in sorted(bad_files.items()):
-        writer.write(file_reject(file, message, format_name))
-    return writer.close()
-
-
-def _committed_results(store: Store, results: str, folder: str) -> list[OutputFile]:
-    """What reducers have printed, by the names that Hadoop gives it; empty files are left out."""
-    found = sorted((path, size) for path, size in store.match(f"{results}/part-*") if size)
-    sources = [path for path, _ in found]
-    targets = [posixpath.join(folder, posixpath.basename(path)) for path in sources]
-    store.rename(sources, targets)
-    return [OutputFile(path, {}, size) for path, (_, size) in zip(targets, found, strict=True)]
-
-
 class TaskFailedError(ScoringError):
     """A task has failed; the message is what it said."""
 
 
 def run_tasks(mrjob_job: Runnable, job: Job) -> None:
-    """Run the tasks to their end.
+    """Run the tasks to their end; if this process is interrupted, so are they.
 
     Raises:
         TaskFailedError: one of them has failed.
     """
     try:
-        with mrjob_job.make_runner() as runner:
+        with mrjob_job.make_runner() as runner, _cancelled_with_us(runner):
             runner.run()
     except StepFailedException as error:
         told = contents(job.store, job.folder, FAILURES)
         raise TaskFailedError(told[0].decode() if told else str(error)) from error
+
+
+class _JobIds(logging.Filter):
+    """Hears from mrjob which jobs Hadoop runs; passes on what is at or above a level."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._level = level
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.found += _JOB_ID.findall(record.getMessage())
+        return record.levelno >= self._level
+
+
+@contextlib.contextmanager
+def _cancelled_with_us(runner: Any) -> Iterator[None]:
+    """Hadoop goes on with a job whose launcher is gone, unless it is told otherwise."""
+    if runner.alias != "hadoop":
+        yield
+        return
+    logger = logging.getLogger("mrjob.logs.step")  # which hands on what Hadoop prints
+    ids = _JobIds(logger.getEffectiveLevel())
+    logger.addFilter(ids)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    except KeyboardInterrupt:
+        for job_id in sorted(set(ids.found)):
+            kill = [*runner.get_hadoop_bin(), "job", "-kill", job_id]
+            done = subprocess.run(kill, capture_output=True, text=True, check=False)
+            if done.returncode:
+                _LOGGER.warning(
+                    "%s may still be running; killing it failed: %s", job_id, done.stderr
+                )
+        raise
+    finally:
+        logger.removeFilter(ids)
+        logger.setLevel(logging.NOTSET)
 
 
 def cause_of(error: BaseException) -> str:

@@ -28,6 +28,7 @@ from model_dofns.model_spec import ModelMetadata
 
 RECEIPTS = "receipts"
 FAILURES = "failures"
+RESULTS = "results"  # what reducers print
 
 
 @dataclass(frozen=True)

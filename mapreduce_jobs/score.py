@@ -17,6 +17,7 @@ from mrjob.job import MRJob
 from mrjob.protocol import RawValueProtocol
 
 from mapreduce_jobs import launching
+from mapreduce_jobs.committing import commit
 from mapreduce_jobs.mapper import ScoreMapperMixin
 from mapreduce_jobs.options import Options, add_job_flags, options_of, print_help, words_of
 from mapreduce_jobs.printing import stdout_is_data
@@ -172,7 +173,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
             task_plan = TaskPlan(job, keeps_records=keeps, gives_pairs=self._gives_pairs)
             paths = launching.prepare_tasks(task_plan, orders)
             launching.run_tasks(self._pointed_at(*paths), job)
-            launching.commit(job, orders, has_results=self._gives_pairs)
+            commit(job, orders, has_results=self._gives_pairs)
 
         return carry_out(job, work, launching.cause_of)
 
