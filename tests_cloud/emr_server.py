@@ -30,9 +30,13 @@ def add_applications(
 ) -> None:
     """EMR says the version of each application, from the release; moto only what it was told.
 
-    Without it mrjob fails (a TypeError in `translate_jobconf`) before it adds a step.
+    Without it mrjob fails (a TypeError in `translate_jobconf`) before it adds a step. Where a
+    request names none, moto adds Hadoop, but under a key that it does not read itself.
     """
-    versioned = [{**application, "version": HADOOP_VERSION} for application in applications]
+    versioned = [
+        {"name": application.get("name", "Hadoop"), "version": HADOOP_VERSION}
+        for application in applications
+    ]
     _add_applications(self, cluster_id, versioned)
 
 

@@ -127,9 +127,9 @@ def test_the_cluster_is_one_for_this_job(elastic: Elastic, job: list[object]) ->
 
 
 def test_the_release_is_as_asked_for(elastic: Elastic, job: list[object]) -> None:
-    assert succeeds(elastic, job, "--release-label", "emr-7.0.0").cluster["ReleaseLabel"] == (
-        "emr-7.0.0"
-    )
+    flow = succeeds(elastic, job, "--release-label", "emr-7.0.0")
+
+    assert flow.cluster["ReleaseLabel"] == "emr-7.0.0"
 
 
 def test_the_step_streams_with_python_3_11(elastic: Elastic, job: list[object]) -> None:
