@@ -52,7 +52,7 @@ lock: $(VENV)/ready ## renew requirements.lock and requirements-cloud.lock
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
 	  --upgrade --no-header --no-annotate --quiet --output-file requirements.lock
-	@$(BIN)/uv pip compile setup.py --extra gcp --extra aws --extra test-cloud --universal \
+	@$(BIN)/uv pip compile setup.py --extra gcp --extra aws --extra emr --extra test-cloud --universal \
 	  --python-version 3.11 --constraint requirements.lock \
 	  --upgrade --no-header --no-annotate --quiet --output-file requirements-cloud.lock
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import posixpath
+import shutil
 from collections.abc import Sequence
 
-from mapreduce_jobs.receipts import RECEIPTS, RESULTS, Order, Receipt, contents, one_each
+from mapreduce_jobs.receipts import RECEIPTS, Order, Receipt, contents, one_each
 from model_dofns.jobs.accounts import file_reject, write_manifest
 from model_dofns.jobs.parts import PartsWriter, RejectsPart, commit_parts
 from model_dofns.jobs.planning import Job
-from model_dofns.jobs.store import Store
+from model_dofns.jobs.store import Store, is_url
 from model_dofns.manifest import OutputFile
 
 
-def commit(job: Job, orders: Sequence[Order], *, has_results: bool) -> None:
+def commit(job: Job, orders: Sequence[Order], results: str | None) -> None:
     """Give the files of one attempt a task their final names, and write the manifest.
 
     Args:
         job: the job, whose tasks have ended well.
         orders: what they were to read.
-        has_results: there are reducers, and what they print is the job's output too.
+        results: the folder of what the job's own reducers have printed, where it has any: that is
+            then the output, and records with their predictions stand beside it.
 
     Raises:
         ScoringError: something is not accounted for.
@@ -37,7 +39,7 @@ def commit(job: Job, orders: Sequence[Order], *, has_results: bool) -> None:
     outputs = commit_parts(
         store,
         [file for receipt in receipts for file in receipt.outputs],
-        folder.kept if has_results else folder.path,
+        folder.path if results is None else folder.kept,
         job.output_format.part_suffix(job.options.compression),
     )
     rejects = commit_parts(
@@ -49,8 +51,7 @@ def commit(job: Job, orders: Sequence[Order], *, has_results: bool) -> None:
         folder.rejects,
         ".jsonl",
     )
-    if has_results:
-        results = posixpath.join(folder.temporary, RESULTS)
+    if results is not None:
         outputs += _committed_results(store, results, folder.path)
     models = [receipt.model for receipt in receipts if receipt.model is not None]
     errors = {path: message for path, (message, _) in bad_files.items()}
@@ -71,5 +72,10 @@ def _committed_results(store: Store, results: str, folder: str) -> list[OutputFi
     found = sorted((path, size) for path, size in store.match(f"{results}/part-*") if size)
     sources = [path for path, _ in found]
     targets = [posixpath.join(folder, posixpath.basename(path)) for path in sources]
-    store.rename(sources, targets)
+    if is_url(results) == is_url(folder):
+        store.rename(sources, targets)
+    else:  # from this machine
+        for source, target in zip(sources, targets, strict=True):
+            with store.open(source) as read, store.create(target) as written:
+                shutil.copyfileobj(read, written)
     return [OutputFile(path, {}, size) for path, (_, size) in zip(targets, found, strict=True)]

@@ -8,6 +8,7 @@ import logging
 import posixpath
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -15,7 +16,7 @@ from typing import Any, Final, Protocol
 from mrjob.step import StepFailedException
 
 from mapreduce_jobs.options import Options
-from mapreduce_jobs.receipts import FAILURES, RECEIPTS, RESULTS, Order, contents
+from mapreduce_jobs.receipts import FAILURES, ORDERS, RECEIPTS, Order, contents
 from mapreduce_jobs.tasks import TaskPlan
 from model_dofns.exceptions import ScoringError
 from model_dofns.jobs.planning import Job
@@ -23,6 +24,7 @@ from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
 
 # Of the input, what one task reads where no one says how many tasks there are: two blocks of HDFS.
 TASK_BYTES: Final = 128 << 20
+ON_A_CLUSTER: Final = ("hadoop", "emr")
 _JOB_ID = re.compile(r"Running job: (job_\d+_\d+)")
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,26 +68,40 @@ def _bytes(each: FileRange) -> int:
     return min(each.part.stop, each.file.bytes) - each.part.start
 
 
-def prepare_tasks(plan: TaskPlan, orders: Sequence[Order]) -> tuple[str, str]:
-    """Write what the tasks are told.
+@contextlib.contextmanager
+def workplace(job: Job) -> Iterator[str]:
+    """The folder in which the runner finds the orders, and leaves what reducers print.
+
+    On a cluster it is in the output folder; runners on one machine know local folders alone.
+    """
+    if job.runner in ON_A_CLUSTER:
+        yield job.folder.temporary
+        return
+    with tempfile.TemporaryDirectory(prefix="model-dofns-") as folder:
+        yield folder
+
+
+def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
+    """Write what the tasks are told: the plan, and into the folder their orders.
 
     Returns:
-        The paths of the plan and of the orders.
+        The path of the plan.
     """
     job = plan.job
     store, temporary = job.store, job.folder.temporary
     for name in (RECEIPTS, FAILURES, "predictions", "rejects"):
         store.make_folder(posixpath.join(temporary, name))
-    paths = posixpath.join(temporary, "plan"), posixpath.join(temporary, "orders")
+    path = posixpath.join(temporary, "plan")
     lines = [order.to_line() for order in orders]
     # mrjob's own runners split by bytes: lines of one length come to a task each.
     width = max(map(len, lines)) - 1
     padded = b"".join(line.rstrip(b"\n").ljust(width) + b"\n" for line in lines)
     travelling = replace(plan, job=replace(job, files=()))
-    for path, content in zip(paths, (travelling.to_bytes(), padded), strict=True):
-        with store.create(path) as file:
+    written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): padded}
+    for each, content in written.items():
+        with store.create(each) as file:
             file.write(content)
-    return paths
+    return path
 
 
 class TaskFailedError(ScoringError):
@@ -152,17 +168,12 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def results_beside(plan_path: str) -> str:
-    """The folder that reducers print into."""
-    return posixpath.join(posixpath.dirname(plan_path), RESULTS)
-
-
 @contextlib.contextmanager
 def mrjob_heard(options: Options) -> Iterator[None]:
     """What mrjob logs of a cluster is worth hearing; what it logs of one machine, this job says."""
     logger = logging.getLogger("mrjob")
     before = logger.level
-    if options.runner in ("inline", "local"):
+    if options.runner not in ON_A_CLUSTER:
         # Its errors are raised as well, or written down by the task that fails.
         logger.setLevel(logging.DEBUG if options.log_level == "debug" else logging.CRITICAL)
     else:
