@@ -26,6 +26,7 @@ from model_dofns.manifest import OutputFile
 # Of the input, what one task reads where no one says how many tasks there are: two blocks of HDFS.
 TASK_BYTES: Final = 128 << 20
 RESULTS: Final = "results"  # what reducers print
+ON_ONE_MACHINE: Final = ("inline", "local")
 
 
 class Runnable(Protocol):
@@ -78,9 +79,14 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order]) -> tuple[str, str]:
     for name in (RECEIPTS, FAILURES, "predictions", "rejects"):
         store.make_folder(posixpath.join(temporary, name))
     paths = posixpath.join(temporary, "plan"), posixpath.join(temporary, "orders")
-    lines = b"".join(order.to_line() for order in orders)
+    lines = [order.to_line() for order in orders]
+    if job.runner in ON_ONE_MACHINE:
+        # mrjob cuts these into tasks by their bytes, so that a short line would get no task of its
+        # own, though it may stand for the largest file of all.
+        longest = max(map(len, lines))
+        lines = [line[:-1].ljust(longest - 1) + b"\n" for line in lines]
     travelling = replace(plan, job=replace(job, files=()))
-    for path, content in zip(paths, (travelling.to_bytes(), lines), strict=True):
+    for path, content in zip(paths, (travelling.to_bytes(), b"".join(lines)), strict=True):
         with store.create(path) as file:
             file.write(content)
     return paths
@@ -183,7 +189,7 @@ def mrjob_heard(options: Options) -> Iterator[None]:
     """What mrjob logs of a cluster is worth hearing; what it logs of one machine, this job says."""
     logger = logging.getLogger("mrjob")
     before = logger.level
-    if options.runner in ("inline", "local"):
+    if options.runner in ON_ONE_MACHINE:
         # Its errors are raised as well, or written down by the task that fails.
         logger.setLevel(logging.DEBUG if options.log_level == "debug" else logging.CRITICAL)
     else:
