@@ -93,7 +93,8 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
         store.make_folder(posixpath.join(temporary, name))
     path = posixpath.join(temporary, "plan")
     lines = [order.to_line() for order in orders]
-    # mrjob's own runners split by bytes: lines of one length come to a task each.
+    # mrjob cuts these into tasks by their bytes, so that a short line would get no task of its own,
+    # though it may stand for the largest file of all.
     width = max(map(len, lines)) - 1
     padded = b"".join(line.rstrip(b"\n").ljust(width) + b"\n" for line in lines)
     travelling = replace(plan, job=replace(job, files=()))

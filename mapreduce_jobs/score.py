@@ -20,7 +20,7 @@ from mapreduce_jobs import launching
 from mapreduce_jobs.committing import commit
 from mapreduce_jobs.mapper import ScoreMapperMixin
 from mapreduce_jobs.options import Options, add_job_flags, options_of, print_help, words_of
-from mapreduce_jobs.printing import stdout_is_data
+from mapreduce_jobs.printing import stdout_is_data, stdout_is_the_launcher_s
 from mapreduce_jobs.receipts import ORDERS, RESULTS, Order
 from mapreduce_jobs.stores import ClusterStore
 from mapreduce_jobs.tasks import (
@@ -94,10 +94,12 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         job = cls.of(argv)
         options = job.job_options()
         with logging_at(options.log_level), launching.mrjob_heard(options):
-            if options.plan:
-                say(job.foreseen(), sys.stdout)
+            with stdout_is_the_launcher_s():
+                outcome = job.foreseen() if options.plan else job.launch()
+            if isinstance(outcome, Summary):
+                show(outcome)
             else:
-                show(job.launch())
+                say(outcome, sys.stdout)
 
     @classmethod
     def of(cls, argv: Sequence[str]) -> ScoreJob:

@@ -17,7 +17,7 @@ import pytest
 HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
 # The checkout before tests/, in which a folder is named beam_jobs as well.
-PYTHONPATH = [str(path) for path in (HERE.parent, HERE, TESTS, TESTS / "beam_jobs")]
+PYTHONPATH = [str(path) for path in (HERE.parent, HERE, TESTS)]
 sys.path[:0] = PYTHONPATH
 
 import anonymous  # noqa: E402  # found by the path

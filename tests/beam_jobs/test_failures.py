@@ -259,7 +259,7 @@ class Trouble:
 
 TROUBLES = {
     "a model that does not load there": Trouble(
-        "the parameters are gone", "beam_models:BrokenModel", ("--no_preflight",)
+        "the parameters are gone", "worker_models:BrokenModel", ("--no_preflight",)
     ),
     "a model of another version there": Trouble(
         "has version 1.2.3", PLAIN, ("--no_preflight", "--expect_version", ">=2")
@@ -272,7 +272,7 @@ TROUBLES = {
         "the store is gone", PLAIN, TWO_THREADS, meanwhile=renaming_fails
     ),
     "Ctrl-C": Trouble(
-        "interrupted", "beam_models:InterruptedModel", status="interrupted", exit_code=130
+        "interrupted", "worker_models:InterruptedModel", status="interrupted", exit_code=130
     ),
 }
 
@@ -406,7 +406,7 @@ def assert_no_process_is_left(group: int) -> None:
 def test_a_killed_worker_fails_the_job(tmp_path: Path, score: Score) -> None:
     given, out = fill(tmp_path / "in", "jsonl"), tmp_path / "out"
     process = start_apart(
-        *("--model", "beam_models:KilledModel", "--input", given, "--output", out, *TWO_PROCESSES)
+        *("--model", "worker_models:KilledModel", "--input", given, "--output", out, *TWO_PROCESSES)
     )
     ended = wait_for(process)
     assert ended.exit_code == 1, ended.err
@@ -421,7 +421,7 @@ def test_interrupting_the_launcher_ends_its_workers(tmp_path: Path, score: Score
     given, out, busy = fill(tmp_path / "in", "jsonl"), tmp_path / "out", tmp_path / "busy"
     models_file = tmp_path / "models.yaml"
     models_file.write_text(
-        f"models: {{slow: {{class: 'beam_models:SlowModel', configuration: {{busy: {busy}}}}}}}"
+        f"models: {{slow: {{class: 'worker_models:SlowModel', configuration: {{busy: {busy}}}}}}}"
     )
     process = start_apart(
         *("--models", models_file, "--model", "slow", "--input", given, "--output", out),

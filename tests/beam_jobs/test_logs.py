@@ -13,7 +13,7 @@ from beam_jobs.logs import set_levels_of_workers
 from model_dofns.jobs.options import LOG_LEVELS as LEVELS
 
 TWO_PROCESSES = ("--direct_num_workers", "2", "--direct_running_mode", "multi_processing")
-TALKING = "beam_models:TalkingModel"
+TALKING = "worker_models:TalkingModel"
 
 
 @pytest.mark.parametrize(

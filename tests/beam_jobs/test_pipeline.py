@@ -149,7 +149,7 @@ def test_counters_say_what_the_manifest_says(data: Path, tmp_path: Path) -> None
 
 def test_the_time_that_loading_takes_is_counted(data: Path, tmp_path: Path) -> None:
     pipeline = beam.Pipeline(runner="FnApiRunner")
-    model = "beam_models:HeavyModel"
+    model = "worker_models:HeavyModel"
     build(pipeline, planned(data / "jsonl", tmp_path / "out", "--no_preflight", model=model))
     assert counters_of(pipeline)["model_load_milliseconds"] >= 100
 

@@ -45,7 +45,7 @@ from beam_jobs.runner import empty_pipeline
 from model_dofns.counters import BYTES_READ, RECORDS_READ, records_rejected
 
 WORKERS = ("--direct_num_workers", "2", "--direct_running_mode")
-TALKING, LEISURELY = "beam_models:TalkingModel", "beam_models:LeisurelyModel"
+TALKING, LEISURELY = "worker_models:TalkingModel", "worker_models:LeisurelyModel"
 
 
 def fill(folder: Path, files: int = 12) -> Path:

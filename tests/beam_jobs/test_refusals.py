@@ -121,7 +121,7 @@ DOES_NOT_FIT = {
     "no such entry": (words("rain", "good.jsonl", "out", "--models", "models.yaml"), "plain"),
     "no such models file": (words("a", "good.jsonl", "out", "--models", "none.yaml"), "none.yaml"),
     "an unset variable": (words("a", "good.jsonl", "out", "--models", "unset.yaml"), "NONE"),
-    "a model that does not load": (words("beam_models:BrokenModel"), "the parameters are gone"),
+    "a model that does not load": (words("worker_models:BrokenModel"), "the parameters are gone"),
     "another version": (
         words(PLAIN, "good.jsonl", "out", "--expect_version", ">=2"),
         "has version 1.2.3, and '>=2' was expected",

@@ -62,7 +62,7 @@ def test_the_summary_says_where_to_look(tmp_path: Path, score: Score) -> None:
 
 def test_many_reasons_are_counted_and_not_all_listed(tmp_path: Path, score: Score) -> None:
     given = write_lines(tmp_path / "a.jsonl", [record(i, x=float(i)) for i in range(8)])
-    score_ = ("--model", "beam_models:ManyErrorsModel", "--input", given, "--max_errors", "8")
+    score_ = ("--model", "worker_models:ManyErrorsModel", "--input", given, "--max_errors", "8")
     ended = score(*score_, "--output", tmp_path / "out")
     assert ended.exit_code == 0, ended.err
     assert len([line for line in ended.out.splitlines() if ", byte " in line]) == 5

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from obvious import csv_records
 
 from model_dofns import ModelSpec, Scorer
@@ -30,7 +31,7 @@ from model_dofns.manifest import Manifest
 DATA_FORMATS = ("jsonl", "csv", "parquet")
 CSV = CsvFormat(columns=("id", "x", "n", "colour", "name"))
 # Rejects poison (x = 13) in predict, and what scores above 100 in output.
-EVERY_STAGE = "beam_models:EveryStageModel"
+EVERY_STAGE = "worker_models:EveryStageModel"
 PLAIN = "models:PlainModel"
 
 
@@ -46,10 +47,25 @@ class Ended:
 Score: TypeAlias = Callable[..., Ended]  # takes the words of a command line
 
 
-def start_apart(*arguments: object) -> subprocess.Popen[str]:
+def in_this_process(
+    main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[str]
+) -> Score:
+    """The command line of an engine's job, in this process."""
+
+    def run(*arguments: object) -> Ended:
+        capsys.readouterr()
+        exit_code = main([str(argument) for argument in arguments])
+        return Ended(exit_code, *capsys.readouterr())
+
+    return run
+
+
+def start_apart(
+    *arguments: object, program: Sequence[str] = ("-m", "beam_jobs.score")
+) -> subprocess.Popen[str]:
     """The command line in a process of its own, which leads a group of processes."""
     return subprocess.Popen(
-        [sys.executable, "-m", "beam_jobs.score", *map(str, arguments)],
+        [sys.executable, *program, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

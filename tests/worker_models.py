@@ -1,4 +1,4 @@
-"""Models that meet their end on a worker, as ``"beam_models:…"``; worker processes import them.
+"""Models that meet their end on a worker, as ``"worker_models:…"``; worker processes import them.
 
 They read and predict what the models of ``tests/models.py`` do, but for what their names say.
 """
