@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PRISM_VERSION := v2.77.0
 
-.PHONY: help score test test-cloud lint format bench prism lock clean
+.PHONY: help score test test-cloud test-hadoop hadoop hadoop-stop lint format bench prism lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,16 @@ test: $(VENV)/ready ## set up and run all tests
 
 test-cloud: $(VENV)-cloud/ready ## run the tests on object stores, gs:// and s3://, on this machine
 	@$(VENV)-cloud/bin/python -m pytest -n 2 tests_cloud
+
+test-hadoop: $(VENV)/ready ## run the tests on a real Hadoop on this machine (needs java and mvn)
+	@$(BIN)/python -m pytest tests_hadoop
+
+hadoop: ## start a real Hadoop on this machine (needs java and mvn)
+	@$(PYTHON) tests_hadoop/cluster.py start
+	@# PLACEHOLDER: print the command that scores on it
+
+hadoop-stop: ## stop it; its files are kept
+	@$(PYTHON) tests_hadoop/cluster.py stop
 
 lint: $(VENV)/ready ## check style and types
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

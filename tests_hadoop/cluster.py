@@ -28,10 +28,8 @@ from jars import (
     MissingProgramError,
     default_cache,
     jars_folder,
-    java_executable,
     provide_jars,
     require_programs,
-    streaming_jar,
 )
 from processes import ContainerProcess, Kind, container_processes, wait_for_end
 
@@ -100,8 +98,9 @@ class Cluster:
                 )
             require_programs(download=not jars_folder(self.cache).is_dir())
             _require_free_ports(self.base_port)
+            provide_jars(self.cache)
             layout = self._layout()
-            write_files(layout, streaming_jar(provide_jars(self.cache)))
+            write_files(layout)
             self._port_file.write_text(str(self.base_port))
             try:
                 self._start(layout)
@@ -197,7 +196,7 @@ class Cluster:
         return stopped
 
     def _layout(self) -> Layout:
-        return Layout(self.state, self.base_port, jars_folder(self.cache), java_executable())
+        return Layout(self.state, self.base_port, jars_folder(self.cache))
 
     @property
     def _port_file(self) -> Path:

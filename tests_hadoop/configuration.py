@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from jars import java_executable, streaming_jar
+
 HOST = "localhost"
 SUPERUSER = "hdfs"  # of HDFS; the daemons run under this name, no job does
 SCORER = "scorer"  # the user of jobs: any other user's folders are closed to it
@@ -50,13 +52,11 @@ class Layout:
         state: the folder of everything that belongs to this cluster, without jars.
         base_port: the first of `PORTS` ports in a row.
         jars: the folder of Hadoop's jars.
-        java: the program.
     """
 
     state: Path
     base_port: int
     jars: Path
-    java: Path
 
     @property
     def home(self) -> Path:
@@ -92,7 +92,7 @@ class Layout:
         return f"{HOST}:{self.port(name)}"
 
 
-def write_files(layout: Layout, streaming_jar: Path) -> None:
+def write_files(layout: Layout) -> None:
     """Write the configuration, `bin/hadoop`, and what they name."""
     for folder in (layout.conf, layout.logs, layout.local):
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,9 +108,10 @@ def write_files(layout: Layout, streaming_jar: Path) -> None:
     (layout.conf / "log4j.properties").write_text(_LOG4J)
     tools = layout.home / "share" / "hadoop" / "tools" / "lib"  # where mrjob looks for it
     tools.mkdir(parents=True, exist_ok=True)
-    link = tools / streaming_jar.name
+    jar = streaming_jar(layout.jars)
+    link = tools / jar.name
     link.unlink(missing_ok=True)
-    link.symlink_to(streaming_jar)
+    link.symlink_to(jar)
     program = layout.home / "bin" / "hadoop"
     program.parent.mkdir(exist_ok=True)
     program.write_text(_program(layout))
@@ -214,7 +215,7 @@ def _xml(properties: dict[str, str]) -> str:
 
 def _program(layout: Layout) -> str:
     cases = [f"  {word}) class={name} ;;" for word, name in _MAIN_CLASSES.items()]
-    java = shlex.join([str(layout.java), "-Xmx256m", *JVM_FLAGS])
+    java = shlex.join([str(java_executable()), "-Xmx256m", *JVM_FLAGS])
     return "\n".join(
         [
             "#!/bin/sh",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from configuration import JVM_FLAGS, SUPERUSER, Layout
-from jars import ClusterError
+from jars import ClusterError, java_executable
 from processes import Process
 
 _READY_SECONDS = 120.0
@@ -115,7 +115,8 @@ class Daemons:
     def _java(
         self, layout: Layout, name: str, main_class: str, *arguments: str
     ) -> subprocess.Popen[bytes]:
-        command = [str(layout.java), "-Xmx256m", *JVM_FLAGS, "-Djava.net.preferIPv4Stack=true"]
+        java = java_executable()
+        command = [str(java), "-Xmx256m", *JVM_FLAGS, "-Djava.net.preferIPv4Stack=true"]
         command += ["--add-opens=java.base/java.lang=ALL-UNNAMED"]
         # As a property, since tasks would inherit it from the environment.
         command += [f"-DHADOOP_USER_NAME={SUPERUSER}", "-cp", layout.class_path]
@@ -123,7 +124,7 @@ class Daemons:
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
-            "JAVA_HOME": str(layout.java.resolve().parent.parent),
+            "JAVA_HOME": str(java.resolve().parent.parent),
             "HADOOP_HOME": str(layout.home),
             "HADOOP_CONF_DIR": str(layout.conf),
         }
