@@ -18,13 +18,15 @@ from mrjob.step import StepFailedException
 from mapreduce_jobs.options import Options
 from mapreduce_jobs.receipts import FAILURES, ORDERS, RECEIPTS, Order, contents
 from mapreduce_jobs.tasks import TaskPlan
-from model_dofns.exceptions import ScoringError
+from model_dofns.exceptions import OutputFolderError, ScoringError
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
 
 # Of the input, what one task reads where no one says how many tasks there are: two blocks of HDFS.
 TASK_BYTES: Final = 128 << 20
 ON_A_CLUSTER: Final = ("hadoop", "emr")
+# What Hadoop's command line, where names are URLs, globs and lists, does not take as it is.
+_UNFIT_CHARACTER = re.compile(r"[^\w./:+=~@()!;&$-]")
 _JOB_ID = re.compile(r"Running job: (job_\d+_\d+)")
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,6 +68,20 @@ def orders_of(job: Job, tasks: int | None) -> list[Order]:
 
 def _bytes(each: FileRange) -> int:
     return min(each.part.stop, each.file.bytes) - each.part.start
+
+
+def refuse_unfit_folder(job: Job) -> None:
+    """Refuse an output folder that Hadoop could not be told of; files of the input it never is.
+
+    Raises:
+        OutputFolderError: there is such a character in its name.
+    """
+    folder = job.folder.path
+    if job.runner == "hadoop" and (found := _UNFIT_CHARACTER.search(folder)):
+        raise OutputFolderError(
+            f"the output folder {folder} has {found[0]!r} in its name, which Hadoop's command line"
+            " would read as something else: name another folder"
+        )
 
 
 @contextlib.contextmanager

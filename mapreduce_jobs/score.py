@@ -182,7 +182,9 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
 
     def _planned(self) -> Job:
         options = self.job_options()
-        return plan(options, ClusterStore(), "mapreduce", options.runner)
+        job = plan(options, ClusterStore(), "mapreduce", options.runner)
+        launching.refuse_unfit_folder(job)
+        return job
 
     def _tasks(self) -> int | None:
         """How many tasks there are to be; None for as many as there is input for."""
