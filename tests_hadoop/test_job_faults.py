@@ -34,7 +34,7 @@ from scoring import Scoring, end, while_running
 
 # Two orders of two files each: a larger one first, and it is the second one of an order whose
 # first has been scored before poison is met.
-TWO_TASKS = ("-D", "mapreduce.job.maps=2", "--max-errors", "50%")
+TWO_TASKS = ("-D", "mapreduce.job.maps=2", "--max-errors", "90%")
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +110,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def running(
-    scoring: Scoring, notes: Path, model: str, *flags: object
-) -> Iterator[Run]:
+def running(scoring: Scoring, notes: Path, model: str, *flags: object) -> Iterator[Run]:
     """A job with one of the models of `attempt_models`."""
     notes.mkdir(parents=True, exist_ok=True)
     models_file = notes.with_name("models.yaml")
@@ -177,9 +175,7 @@ def test_a_node_that_is_lost_costs_nothing_but_time(
         assert len(run.attempts()) == 2
 
 
-def test_a_task_that_always_fails_says_why(
-    scoring: Scoring, files: str, tmp_path: Path
-) -> None:
+def test_a_task_that_always_fails_says_why(scoring: Scoring, files: str, tmp_path: Path) -> None:
     flags = (*TWO_TASKS, "-D", "mapreduce.map.maxattempts=2", files)
     with running(scoring, tmp_path / "notes", "FailingModel", *flags) as run:
         ended = run.not_whole("failed")
@@ -210,56 +206,83 @@ def _state_of(cluster: Cluster, application: str) -> str:
         return str(json.load(answer)["app"]["finalStatus"])
 
 
-def test_a_file_that_vanishes_fails_the_job_and_is_skipped_if_told_so(
-    scoring: Scoring, folder: Path, tmp_path: Path
+ONE_TRY = ("-D", "mapreduce.job.maps=1", "-D", "mapreduce.map.maxattempts=1")
+
+
+def write_poison_first(folder: Path) -> None:
+    """A large file with poison, which is read first, and small ones."""
+    write_lines(folder / "a.jsonl", [*records(300), record(500, x=POISON, n=1)])
+    for name in ("closed", "vanishing é"):
+        write_lines(folder / f"{name}.jsonl", records(5))
+
+
+def test_a_file_that_vanishes_after_the_launch_fails_the_job(
+    scoring: Scoring, tmp_path: Path
 ) -> None:
-    flags = ("-D", "mapreduce.job.maps=1", "-D", "mapreduce.map.maxattempts=1")
-    lines = (folder / "large a.jsonl").read_bytes()
-    cut = gzip.compress(lines + (folder / "large b.jsonl").read_bytes(), 0)[:-5_000]
-    poison = [*records(300), record(500, x=POISON, n=1)]
-    write_lines(tmp_path / "data" / "a.jsonl", poison)
-    (tmp_path / "data" / "cut short.jsonl.gz").write_bytes(cut)
-    write_lines(tmp_path / "data" / "vanishing é.jsonl", records(5))
-    for skip in ((), ("--skip-bad-files", "--max-errors", "90%")):
-        files = scoring.put(tmp_path / "data")
-        vanishing = f"{files}/vanishing é.jsonl"
-        notes = tmp_path / f"{len(skip)} skip" / "notes"
-        with running(scoring, notes, "WaitingModel", *flags, *skip, files) as run:
-            run.wait_for_attempts()
-            assert scoring.client().delete(vanishing.removeprefix("hdfs://"))
-            run.go_on()
-            if not skip:
-                ended = run.not_whole("failed")
-                assert ended.exit_code == 1
-                assert "UnreadableFileError" in ended.err
-                assert "--skip-bad-files" in ended.err
-                continue
-            ended = end(run.process)
-            assert ended.exit_code == 0, ended.err
-            manifest = assert_whole(scoring.fetch(run.output))
-            errors = {file.path: file.error for file in manifest.inputs if file.error}
-            assert set(errors) == {vanishing, f"{files}/cut short.jsonl.gz"}
-            assert "FileNotFoundError" in (errors[vanishing] or "")
-            read = {file.path: file.records for file in manifest.inputs}
-            assert read[f"{files}/a.jsonl"] == 301
-            assert 0 < (read[f"{files}/cut short.jsonl.gz"] or 0) < 304
+    write_poison_first(tmp_path / "data")
+    files = scoring.put(tmp_path / "data")
+    vanishing = f"{files}/vanishing é.jsonl"
+    with running(scoring, tmp_path / "notes", "WaitingModel", *ONE_TRY, files) as run:
+        run.wait_for_attempts()
+        scoring.client().delete(vanishing.removeprefix("hdfs://"))
+        run.go_on()
+        ended = run.not_whole("failed")
+    assert ended.exit_code == 1
+    why = f"error: the job failed: UnreadableFileError: {vanishing} cannot be opened"
+    assert why in ended.err
+    assert "--skip_bad_files" in ended.err
+
+
+def test_bad_files_are_skipped_and_named_if_told_so(scoring: Scoring, tmp_path: Path) -> None:
+    write_poison_first(tmp_path / "data")
+    lines = write_lines(tmp_path / "lines", records(200)).read_bytes()
+    (tmp_path / "data" / "cut short.jsonl.gz").write_bytes(gzip.compress(lines, 0)[:-5_000])
+    files = scoring.put(tmp_path / "data")
+    cut, closed, vanishing = (
+        f"{files}/{name}" for name in ("cut short.jsonl.gz", "closed.jsonl", "vanishing é.jsonl")
+    )
+    flags = (*ONE_TRY, "--skip-bad-files", "--max-errors", "90%", files)
+    with running(scoring, tmp_path / "notes", "WaitingModel", *flags) as run:
+        run.wait_for_attempts()
+        scoring.client().delete(vanishing.removeprefix("hdfs://"))
+        scoring.client().set_permission(closed.removeprefix("hdfs://"), 0)
+        run.go_on()
+        ended = end(run.process)
+    assert ended.exit_code == 0, ended.err
+    manifest = assert_whole(scoring.fetch(run.output))
+    errors = {file.path: file.error or "" for file in manifest.inputs if file.error}
+    assert set(errors) == {cut, closed, vanishing}
+    assert "FileNotFoundError" in errors[vanishing]
+    assert "PermissionError" in errors[closed]
+    read = {file.path: file.records or 0 for file in manifest.inputs}
+    assert (read[f"{files}/a.jsonl"], read[closed], read[vanishing]) == (301, 0, 0)
+    assert 0 < read[cut] < 200
+
+
+@pytest.mark.parametrize("character", [" ", ",", "%", "'", "{", "#"])
+def test_a_folder_that_hadoop_could_not_be_told_of_is_refused(
+    character: str, scoring: Scoring, files: str
+) -> None:
+    output = scoring.new_folder(f"scored{character}1")
+    ended = scoring.run("--model", "models:PlainModel", "--output-dir", output, files)
+    assert ended.exit_code == 4, ended.err
+    assert ended.err.startswith(f"error: the output folder {output} has {character!r} in its name")
 
 
 def test_what_is_another_user_s_is_refused_before_anything_starts(
     scoring: Scoring, folder: Path, files: str
 ) -> None:
     closed = scoring.put(folder, "closed")
-    scoring.client().set_permission(f"{closed.removeprefix('hdfs://')}/large a.jsonl", 0)
-    theirs = f"hdfs:///user/{SUPERUSER}/scored"
+    scoring.client().set_permission(closed.removeprefix("hdfs://"), 0)
+    theirs, ours = f"hdfs:///user/{SUPERUSER}/scored", scoring.new_folder()
     for output, source, about in (
-        (theirs, files, f"the output folder {theirs} cannot be used: "),
-        (scoring.new_folder(), closed, f"{closed}/large a.jsonl"),
+        (theirs, files, f"error: the output folder {theirs} cannot be used: "),
+        (ours, closed, f"error: --input '{closed}' cannot be looked up: "),
     ):
         flags = ("--model", "models:PlainModel", "--output-dir", output, source)
         ended = scoring.run(*flags, caller="refused")
         assert ended.exit_code == 4, ended.err
-        assert about in ended.err
+        assert ended.err.startswith(about)
         assert "Permission denied: user=scorer, access=" in ended.err
-        assert "\tat " not in ended.err + ended.out
         assert len(ended.err.splitlines()) == 1
     assert scoring.calls("refused") == []

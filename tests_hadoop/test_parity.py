@@ -24,8 +24,7 @@ from scoring import SMALL_RANGES, Beside, Scoring
 CHOSEN = [table for table in TABLES if table.model == MODELS[0] or str(table).startswith("csv")]
 HOSTILE = ("--model", EVERY_STAGE, "--max-errors", "50%")
 MORE_TASKS = ("-D", "mapreduce.job.maps=3")
-# Where a shell or a URL would cut it, or write it otherwise.
-OUTPUT = "scored é 100%"
+OUTPUT = "scoredé;$a&b"
 
 
 @pytest.fixture(scope="module")

@@ -3,64 +3,70 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 
-def build(sources: list[Path], folder: Path) -> None:
-    """Build the wheels of packages from their sources.
+def make_wheels(sources: Sequence[Path], names: Sequence[str], folder: Path) -> None:
+    """Make wheels of packages, and of all that they need as it is installed here.
 
     Args:
-        sources: their folders.
+        sources: the folders of packages, which are built.
+        names: of the same, with their extras.
         folder: where the wheels go.
     """
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     for source in sources:
-        subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True)
-
-
-def gather(names: list[str], built: set[str], folder: Path) -> None:
-    """Put what is installed into wheels again, with all that it needs.
-
-    Args:
-        names: of distributions, with their extras.
-        built: those among them, and among what they need, that have wheels already.
-        folder: where the wheels go.
-    """
+        with tempfile.TemporaryDirectory() as copy:  # as a build leaves files where it runs
+            ignored = shutil.ignore_patterns(".*", "build", "*.egg-info", "tests*")
+            shutil.copytree(source, f"{copy}/source", ignore=ignored)
+            subprocess.run(
+                [
+                    *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
+                    *("--no-build-isolation", "--wheel-dir", str(folder), f"{copy}/source"),
+                ],
+                check=True,
+            )
+    built = {wheel.name.partition("-")[0] for wheel in folder.iterdir()}
     for found in _needed(names):
-        name, version = re.sub(r"\W", "_", found.name), found.version
-        if found.name not in built:
-            (tag,) = re.findall("^Tag: (.+)$", found.read_text("WHEEL") or "", re.MULTILINE)[:1]
-            with zipfile.ZipFile(folder / f"{name}-{version}-{tag}.whl", "w") as wheel:
-                for file in found.files or ():
-                    if not file.parts[0] == ".." and file.suffix != ".pyc":
-                        wheel.write(file.locate(), str(file))
+        if _file_name(found) not in built:
+            _pack(found, folder)
 
 
-def _needed(names: list[str]) -> Iterator[Distribution]:
+def _file_name(found: Distribution) -> str:
+    return re.sub(r"[-_.]+", "_", found.name).lower()
+
+
+def _pack(found: Distribution, folder: Path) -> None:
+    """Put an installed package into a wheel again, without its programs."""
+    (*_, tag) = re.findall("^Tag: (.+)$", found.read_text("WHEEL") or "", re.MULTILINE)
+    name = f"{_file_name(found)}-{found.version}-{tag}.whl"
+    with zipfile.ZipFile(folder / name, "w") as wheel:
+        for file in found.files or ():
+            if file.parts[0] != ".." and file.suffix != ".pyc":
+                wheel.write(file.locate(), str(file))
+
+
+def _needed(names: Sequence[str]) -> Iterator[Distribution]:
     """The distributions, and those that they need here, each once."""
-    seen = set()
-    left = [Requirement(name) for name in names]
+    seen: set[str] = set()
+    left = list(map(Requirement, names))
     while left:
         wanted = left.pop()
-        key = (wanted.name.lower(), frozenset(wanted.extras))
-        if key in seen:
-            continue
-        seen.add(key)
         found = distribution(wanted.name)
-        if (wanted.name.lower(), None) not in seen:
-            seen.add((wanted.name.lower(), None))
+        if _file_name(found) not in seen:
             yield found
-        for text in found.requires or ():
-            requirement = Requirement(text)
-            extras = wanted.extras or {""}
-            if requirement.marker is None or any(
-                requirement.marker.evaluate({"extra": extra}) for extra in extras
-            ):
+        elif not wanted.extras:
+            continue
+        seen.add(_file_name(found))
+        for requirement in map(Requirement, found.requires or ()):
+            marker, extras = requirement.marker, wanted.extras or {""}
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
                 left.append(requirement)
