@@ -99,9 +99,10 @@ def reader(scoring: Scoring, tmp_path_factory: pytest.TempPathFactory) -> Reader
 @pytest.fixture(scope="module")
 def own_jobs(reader: Reader) -> Iterator[dict[str, Future[Ended]]]:
     """The README's, which run while the page's own command does."""
-    carriage = json.dumps({"id": 1000}).replace(", ", ",\r")
     (first, *_) = (reader.folder / "irises" / "jsonl" / "irises-0.jsonl").read_text().splitlines()
-    (reader.folder / "returns.jsonl").write_text(first.replace(", ", ",\r ", 1) + "\r\n" + carriage)
+    (reader.folder / "returns.jsonl").write_text(
+        first.replace(", ", ",\r ", 1) + '\r\n{"id": 1000}\r\n'
+    )
     flags = shlex.join(ENVIRONMENT)
     counted = f"-r hadoop --model iris --max-errors 5% --keep-predictions {flags}"
     with ThreadPoolExecutor(2) as threads:
