@@ -107,7 +107,7 @@ class HdfsSystem(System):
 
     def open(self, path: str) -> BinaryIO:
         with _plain_errors(path):
-            return cast(BinaryIO, self._client.read(path))
+            return cast(BinaryIO, _HdfsReader(self._client.read(path), path))
 
     def create(self, path: str) -> BinaryIO:
         with _plain_errors(path):
@@ -151,6 +151,35 @@ def _overwriting() -> Any:
     options = WriteOptions()
     options.overwrite = True
     return options
+
+
+class _HdfsReader(io.RawIOBase):
+    """A file that is used as any other; of hdfs-native's own ``seek`` does not say where it is."""
+
+    def __init__(self, reader: Any, path: str) -> None:
+        self._reader = reader
+        self._path = path
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return int(self._reader.tell())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        with _plain_errors(self._path):
+            self._reader.seek(offset, whence)
+        return self.tell()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with _plain_errors(self._path):
+            return bytes(self._reader.read(-1 if size is None else size))
+
+    def readall(self) -> bytes:
+        return self.read()
 
 
 class _HdfsWriter(io.RawIOBase):
