@@ -208,10 +208,12 @@ _REFUSED: Final = ("AccessControlException", "SafeModeException")
 
 @contextlib.contextmanager
 def _plain_errors(path: str) -> Iterator[None]:
-    """What HDFS refuses comes as a RuntimeError, with the trace of the server behind its words."""
+    """What HDFS says comes with the trace of the server behind its words; a refusal as a
+    RuntimeError."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         words = str(error).replace("\\n", "\n").partition("\n")[0]
         kind = PermissionError if any(name in words for name in _REFUSED) else OSError
+        kind = type(error) if isinstance(error, OSError) else kind
         raise kind(f"{path}: {words}") from error

@@ -280,6 +280,7 @@ def test_bad_files_are_skipped_and_named_if_told_so(scoring: Scoring, tmp_path: 
     manifest = assert_whole(scoring.fetch(run.output))
     errors = {file.path: file.error or "" for file in manifest.inputs if file.error}
     assert set(errors) == {cut, closed, vanishing}
+    assert not any("\n" in error for error in errors.values())  # where Java's traces would be
     assert "FileNotFoundError" in errors[vanishing]
     assert "PermissionError" in errors[closed]
     read = {file.path: file.records or 0 for file in manifest.inputs}
