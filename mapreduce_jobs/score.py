@@ -8,6 +8,7 @@ Tasks run this file, or that of a subclass, as a script, in a folder of their ow
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -121,7 +122,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         self.arg_parser.allow_abbrev = False
         self._flags_of_mrjob = set(self.arg_parser._option_string_actions)
         add_job_flags(self.arg_parser)
-        self.add_passthru_arg("--task", metavar="PATH", help="what a task is told: not for people")
+        self.add_passthru_arg("--task", help=argparse.SUPPRESS)  # what a task is told
 
     def load_args(self, args: Sequence[str]) -> None:
         """Parse the command line.
