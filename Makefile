@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PRISM_VERSION := v2.77.0
 
-.PHONY: help score test test-cloud lint format bench prism lock clean
+.PHONY: help score test test-engines test-cloud test-hadoop hadoop hadoop-stop lint format bench prism lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,24 @@ score: $(VENV)/ready ## set up and score the example's real data, in all formats
 test: $(VENV)/ready ## set up and run all tests
 	@$(BIN)/python -m pytest -n 2
 
+test-engines: $(VENV)/ready ## run the same jobs on every engine of this machine, and compare
+	@$(BIN)/python -m pytest -n 2 tests_engines
+
 test-cloud: $(VENV)-cloud/ready ## run the tests on object stores, gs:// and s3://, on this machine
 	@$(VENV)-cloud/bin/python -m pytest -n 2 tests_cloud
+
+test-hadoop: $(VENV)/ready ## start a real Hadoop on this machine (needs java and mvn)
+	@$(BIN)/python examples/make_iris_data.py build/irises
+	@$(BIN)/python tests_hadoop/cluster.py start > build/hadoop.env
+	@cat build/hadoop.env
+	@. build/hadoop.env && hadoop fs -put -f build/irises hdfs:///user/scorer/
+	@echo "# With that environment, this scores the example on it:"
+	@echo "$(BIN)/python -m mapreduce_jobs.score -r hadoop --model iris --max-errors 5% \\"
+	@echo "    --python-bin $(CURDIR)/$(BIN)/python --output-dir hdfs:///user/scorer/scored \\"
+	@echo "    hdfs:///user/scorer/irises/jsonl/"
+
+hadoop-stop: ## stop it; its files are kept
+	@$(PYTHON) tests_hadoop/cluster.py stop
 
 lint: $(VENV)/ready ## check style and types
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
@@ -49,7 +65,7 @@ lock: $(VENV)/ready ## renew requirements.lock and requirements-cloud.lock
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
 	  --upgrade --no-header --no-annotate --quiet --output-file requirements.lock
-	@$(BIN)/uv pip compile setup.py --extra gcp --extra aws --extra test-cloud --universal \
+	@$(BIN)/uv pip compile setup.py --extra gcp --extra aws --extra emr --extra test-cloud --universal \
 	  --python-version 3.11 --constraint requirements.lock \
 	  --upgrade --no-header --no-annotate --quiet --output-file requirements-cloud.lock
 

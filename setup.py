@@ -62,6 +62,7 @@ setup(
     extras_require={
         "beam": BEAM,
         "mapreduce": MAPREDUCE,
+        "emr": [*MAPREDUCE, "boto3>=1.34"],  # the launcher's; tasks need none of it
         "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
         "aws": [requirement.replace("beam", "beam[aws]") for requirement in BEAM],
         "test": TEST,

@@ -1,4 +1,4 @@
-"""Launching a job: what its tasks read, mrjob's runner round them, and the commit at its end."""
+"""Launching a job's tasks: what each of them reads, and mrjob's runner round them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import contextlib
 import heapq
 import logging
 import posixpath
+import re
+import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -13,20 +16,17 @@ from typing import Any, Final, Protocol
 from mrjob.step import StepFailedException
 
 from mapreduce_jobs.options import Options
-from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, contents, one_each
+from mapreduce_jobs.receipts import FAILURES, ORDERS, RECEIPTS, Order, contents
 from mapreduce_jobs.tasks import TaskPlan
 from model_dofns.exceptions import ScoringError
-from model_dofns.jobs.accounts import file_reject, write_manifest
-from model_dofns.jobs.parts import PartsWriter, RejectsPart, commit_parts
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
-from model_dofns.jobs.store import Store
-from model_dofns.manifest import OutputFile
 
 # Of the input, what one task reads where no one says how many tasks there are: two blocks of HDFS.
 TASK_BYTES: Final = 128 << 20
-RESULTS: Final = "results"  # what reducers print
-ON_ONE_MACHINE: Final = ("inline", "local")
+ON_A_CLUSTER: Final = ("hadoop", "emr")
+_JOB_ID = re.compile(r"Running job: (job_\d+_\d+)")
+_LOGGER = logging.getLogger(__name__)
 
 
 class Runnable(Protocol):
@@ -68,90 +68,41 @@ def _bytes(each: FileRange) -> int:
     return min(each.part.stop, each.file.bytes) - each.part.start
 
 
-def prepare_tasks(plan: TaskPlan, orders: Sequence[Order]) -> tuple[str, str]:
-    """Write what the tasks are told.
+@contextlib.contextmanager
+def workplace(job: Job) -> Iterator[str]:
+    """The folder in which the runner finds the orders, and leaves what reducers print.
+
+    On a cluster it is in the output folder; runners on one machine know local folders alone.
+    """
+    if job.runner in ON_A_CLUSTER:
+        yield job.folder.temporary
+        return
+    with tempfile.TemporaryDirectory(prefix="model-dofns-") as folder:
+        yield folder
+
+
+def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
+    """Write what the tasks are told: the plan, and into the folder their orders.
 
     Returns:
-        The paths of the plan and of the orders.
+        The path of the plan.
     """
     job = plan.job
     store, temporary = job.store, job.folder.temporary
     for name in (RECEIPTS, FAILURES, "predictions", "rejects"):
         store.make_folder(posixpath.join(temporary, name))
-    paths = posixpath.join(temporary, "plan"), posixpath.join(temporary, "orders")
+    path = posixpath.join(temporary, "plan")
     lines = [order.to_line() for order in orders]
-    if job.runner in ON_ONE_MACHINE:
-        # mrjob cuts these into tasks by their bytes, so that a short line would get no task of its
-        # own, though it may stand for the largest file of all.
-        longest = max(map(len, lines))
-        lines = [line[:-1].ljust(longest - 1) + b"\n" for line in lines]
+    # mrjob cuts these into tasks by their bytes, so that a short line would get no task of its own,
+    # though it may stand for the largest file of all.
+    width = max(map(len, lines)) - 1
+    padded = b"".join(line.rstrip(b"\n").ljust(width) + b"\n" for line in lines)
     travelling = replace(plan, job=replace(job, files=()))
-    for path, content in zip(paths, (travelling.to_bytes(), b"".join(lines)), strict=True):
-        with store.create(path) as file:
+    written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): padded}
+    for each, content in written.items():
+        with store.create(each) as file:
             file.write(content)
-    return paths
-
-
-def commit(job: Job, orders: Sequence[Order], *, has_results: bool) -> None:
-    """Give the files of one attempt a task their final names, and write the manifest.
-
-    Args:
-        job: the job, whose tasks have ended well.
-        orders: what they were to read.
-        has_results: there are reducers, and what they print is the job's output too.
-
-    Raises:
-        ScoringError: something is not accounted for.
-    """
-    store, folder = job.store, job.folder
-    folder.refuse_if_taken()  # first, as who takes it removes the receipts
-    receipts = one_each(map(Receipt.from_json, contents(store, folder, RECEIPTS)), orders)
-    read: dict[str, int] = {}
-    bad_files: dict[str, tuple[str, str]] = {}
-    for receipt in receipts:
-        for path, records in receipt.read.items():
-            read[path] = read.get(path, 0) + records
-        for path, why in receipt.unreadable.items():
-            bad_files[path] = min(why, bad_files.get(path, why))
-    outputs = commit_parts(
-        store,
-        [file for receipt in receipts for file in receipt.outputs],
-        folder.kept if has_results else folder.path,
-        job.output_format.part_suffix(job.options.compression),
-    )
-    rejects = commit_parts(
-        store,
-        [
-            *(file for receipt in receipts for file in receipt.rejects),
-            *_rejects_of_files(job, bad_files),
-        ],
-        folder.rejects,
-        ".jsonl",
-    )
-    if has_results:
-        results = posixpath.join(folder.temporary, RESULTS)
-        outputs += _committed_results(store, results, folder.path)
-    models = [receipt.model for receipt in receipts if receipt.model is not None]
-    errors = {path: message for path, (message, _) in bad_files.items()}
-    scored = sum(receipt.scored for receipt in receipts)
-    write_manifest(job, outputs, rejects, read, errors, models, scored)
-
-
-def _rejects_of_files(job: Job, bad_files: dict[str, tuple[str, str]]) -> list[OutputFile]:
-    path = posixpath.join(job.folder.temporary, "rejects", "files")
-    writer = PartsWriter(job.store, path, ".jsonl", RejectsPart)
-    for file, (message, format_name) in sorted(bad_files.items()):
-        writer.write(file_reject(file, message, format_name))
-    return writer.close()
-
-
-def _committed_results(store: Store, results: str, folder: str) -> list[OutputFile]:
-    """What reducers have printed, by the names that Hadoop gives it; empty files are left out."""
-    found = sorted((path, size) for path, size in store.match(f"{results}/part-*") if size)
-    sources = [path for path, _ in found]
-    targets = [posixpath.join(folder, posixpath.basename(path)) for path in sources]
-    store.rename(sources, targets)
-    return [OutputFile(path, {}, size) for path, (_, size) in zip(targets, found, strict=True)]
+    return path
 
 
 class TaskFailedError(ScoringError):
@@ -159,17 +110,56 @@ class TaskFailedError(ScoringError):
 
 
 def run_tasks(mrjob_job: Runnable, job: Job) -> None:
-    """Run the tasks to their end.
+    """Run the tasks to their end; if this process is interrupted, so are they.
 
     Raises:
         TaskFailedError: one of them has failed.
     """
     try:
-        with mrjob_job.make_runner() as runner:
+        with mrjob_job.make_runner() as runner, _cancelled_with_us(runner):
             runner.run()
     except StepFailedException as error:
         told = contents(job.store, job.folder, FAILURES)
         raise TaskFailedError(told[0].decode() if told else str(error)) from error
+
+
+class _JobIds(logging.Filter):
+    """Hears from mrjob which jobs Hadoop runs; passes on what is at or above a level."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._level = level
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.found += _JOB_ID.findall(record.getMessage())
+        return record.levelno >= self._level
+
+
+@contextlib.contextmanager
+def _cancelled_with_us(runner: Any) -> Iterator[None]:
+    """Hadoop goes on with a job whose launcher is gone, unless it is told otherwise."""
+    if runner.alias != "hadoop":
+        yield
+        return
+    logger = logging.getLogger("mrjob.logs.step")  # which hands on what Hadoop prints
+    ids = _JobIds(logger.getEffectiveLevel())
+    logger.addFilter(ids)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    except KeyboardInterrupt:
+        for job_id in sorted(set(ids.found)):
+            kill = [*runner.get_hadoop_bin(), "job", "-kill", job_id]
+            done = subprocess.run(kill, capture_output=True, text=True, check=False)
+            if done.returncode:
+                _LOGGER.warning(
+                    "%s may still be running; killing it failed: %s", job_id, done.stderr
+                )
+        raise
+    finally:
+        logger.removeFilter(ids)
+        logger.setLevel(logging.NOTSET)
 
 
 def cause_of(error: BaseException) -> str:
@@ -179,17 +169,12 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def results_beside(plan_path: str) -> str:
-    """The folder that reducers print into."""
-    return posixpath.join(posixpath.dirname(plan_path), RESULTS)
-
-
 @contextlib.contextmanager
 def mrjob_heard(options: Options) -> Iterator[None]:
     """What mrjob logs of a cluster is worth hearing; what it logs of one machine, this job says."""
     logger = logging.getLogger("mrjob")
     before = logger.level
-    if options.runner in ON_ONE_MACHINE:
+    if options.runner not in ON_A_CLUSTER:
         # Its errors are raised as well, or written down by the task that fails.
         logger.setLevel(logging.DEBUG if options.log_level == "debug" else logging.CRITICAL)
     else:

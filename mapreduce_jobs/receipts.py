@@ -28,6 +28,8 @@ from model_dofns.model_spec import ModelMetadata
 
 RECEIPTS = "receipts"
 FAILURES = "failures"
+ORDERS = "orders"
+RESULTS = "results"  # what reducers print
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from mrjob.job import MRJob
 from mrjob.protocol import RawValueProtocol
 
 from mapreduce_jobs import launching
+from mapreduce_jobs.committing import commit
 from mapreduce_jobs.mapper import ScoreMapperMixin
 from mapreduce_jobs.options import Options, add_job_flags, options_of, print_help, words_of
 from mapreduce_jobs.printing import stdout_is_data, stdout_is_the_launcher_s
-from mapreduce_jobs.receipts import Order
+from mapreduce_jobs.receipts import ORDERS, RESULTS, Order
 from mapreduce_jobs.stores import ClusterStore
 from mapreduce_jobs.tasks import (
     Task,
@@ -43,7 +44,6 @@ from model_dofns.jobs.summary import Summary
 __all__ = ["ScoreJob", "ScoreMapperMixin", "main"]
 
 _TASK_FLAGS: Final = ("--mapper", "--combiner", "--reducer", "--spark")
-_ON_A_CLUSTER: Final = ("hadoop", "emr")
 # Each line of a task's input, which says what to read, is a task of its own.
 _ORDERS_FORMAT: Final = "org.apache.hadoop.mapred.lib.NLineInputFormat"
 _NO_RESULTS_FORMAT: Final = "org.apache.hadoop.mapred.lib.NullOutputFormat"
@@ -173,9 +173,11 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
             orders = launching.orders_of(job, self._tasks())
             keeps = not self._gives_pairs or self.options.keep_predictions
             task_plan = TaskPlan(job, keeps_records=keeps, gives_pairs=self._gives_pairs)
-            paths = launching.prepare_tasks(task_plan, orders)
-            launching.run_tasks(self._pointed_at(*paths), job)
-            launching.commit(job, orders, has_results=self._gives_pairs)
+            with launching.workplace(job) as folder:
+                plan_path = launching.prepare_tasks(task_plan, orders, folder)
+                self._point_at(job, plan_path, folder)
+                launching.run_tasks(self, job)
+                commit(job, orders, f"{folder}/{RESULTS}" if self._gives_pairs else None)
 
         return carry_out(job, work, launching.cause_of)
 
@@ -185,35 +187,33 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
 
     def _tasks(self) -> int | None:
         """How many tasks there are to be; None for as many as there is input for."""
-        if self.options.runner not in _ON_A_CLUSTER:
+        if self.options.runner not in launching.ON_A_CLUSTER:
             is_local = self.options.runner == "local"
             return (self.options.num_cores or os.cpu_count() or 1) if is_local else 1
         asked = {**self.jobconf(), **(self.options.jobconf or {})}.get("mapreduce.job.maps")
         return None if asked is None else int(asked)
 
-    def _pointed_at(self, plan_path: str, orders_path: str) -> ScoreJob:
-        """This job with tasks that read their orders, and print where no one takes it for whole."""
+    def _point_at(self, job: Job, plan_path: str, folder: str) -> None:
+        """Have tasks read their orders, and print where no one takes it for whole."""
         self._cl_args: list[str] = [*self._cl_args, "--task", plan_path]
-        self.options.args = [orders_path]
-        self.options.output_dir = launching.results_beside(plan_path)
+        self.options.args = [f"{folder}/{ORDERS}"]
+        self.options.output_dir = f"{folder}/{RESULTS}"
         self.options.check_input_paths = False
-        temporary = os.path.dirname(plan_path)
-        if self.options.runner == "hadoop" and temporary.startswith("hdfs://"):
+        if job.runner == "hadoop" and folder.startswith("hdfs://"):
             # mrjob would make a folder of the account's, which may not be that of HDFS's user; and
             # start a JVM to remove it, where this job removes all that is temporary.
-            self.options.hadoop_tmp_dir = self.options.hadoop_tmp_dir or f"{temporary}/mrjob"
+            self.options.hadoop_tmp_dir = self.options.hadoop_tmp_dir or f"{folder}/mrjob"
             self.options.cleanup = self.options.cleanup or ["LOCAL_TMP"]
         if self.options.bootstrap_mrjob is None:
             self.options.bootstrap_mrjob = False  # it is where this library is
-        return self
 
     def hadoop_input_format(self) -> str | None:
         """See :class:`MRJob`; other runners would warn of one."""
-        return _ORDERS_FORMAT if self.options.runner in _ON_A_CLUSTER else None
+        return _ORDERS_FORMAT if self.options.runner in launching.ON_A_CLUSTER else None
 
     def hadoop_output_format(self) -> str | None:
         """See :class:`MRJob`; without reducers nothing is printed."""
-        on_a_cluster = self.options.runner in _ON_A_CLUSTER
+        on_a_cluster = self.options.runner in launching.ON_A_CLUSTER
         return _NO_RESULTS_FORMAT if on_a_cluster and not self._gives_pairs else None
 
     # --- in a task ---

@@ -134,7 +134,7 @@ def _found(path: str) -> tuple[System, str]:
     if not mark:
         return _local(), path
     if scheme in _S3_SCHEMES:
-        return _s3(os.getpid()), rest
+        return _s3(rest.partition("/")[0], os.getpid()), rest
     if scheme == "hdfs":
         authority, slash, inner = rest.partition("/")
         return _hdfs(authority, os.getpid()), slash + inner
@@ -148,8 +148,13 @@ def _local() -> System:
 
 # Clients have threads, which a forked process has not: each process makes its own.
 @functools.cache
-def _s3(_process: int) -> System:
-    return ArrowSystem(fs.S3FileSystem())
+def _s3(bucket: str, _process: int) -> System:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = fs.FileSystem.from_uri(f"s3://{bucket}")[0].region  # the bucket's own
+    # A file that is written in the background, and left open, would keep a process from its end.
+    return ArrowSystem(
+        fs.S3FileSystem(region=region, endpoint_override=endpoint, background_writes=False)
+    )
 
 
 @functools.cache

@@ -31,9 +31,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a reader stands: the checkout's examples, and the files that the README shows."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "examples").symlink_to(ROOT / "examples")
-    for text in blocks("yaml"):
+    for text in [*blocks("yaml"), *filter(is_file, blocks("python"))]:
         (folder / text.splitlines()[0].removeprefix("# ")).write_text(text)
     return folder
+
+
+def is_file(example: str) -> bool:
+    """Whether its first line names the file that it is."""
+    return re.match(r"# \w+\.py\n", example) is not None
 
 
 def test_the_commands_run_and_then_the_python_examples(folder: Path) -> None:
@@ -41,10 +46,10 @@ def test_the_commands_run_and_then_the_python_examples(folder: Path) -> None:
     assert len(commands) >= 3
     for command in commands:
         run(["bash", "-euo", "pipefail", "-c", command], folder)
-    for name in ("out", "out_parquet", "out_again"):
+    for name in ("out", "out_parquet", "out_again", "out_mapreduce", "out_counted"):
         assert (folder / name / "_manifest.json").exists()
     script = folder / "readme.py"
-    script.write_text("\n".join(blocks("python")))
+    script.write_text("\n".join(text for text in blocks("python") if not is_file(text)))
     run([sys.executable, str(script)], folder)
 
 
@@ -59,8 +64,10 @@ def test_make_targets_and_installs_that_are_named_exist() -> None:
     assert targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     installs = [text.split()[-1].strip("'") for text in blocks("sh") if "pip install" in text]
-    assert installs == [".[beam]", "./examples/iris_model"]
-    assert '"beam": BEAM' in (ROOT / "setup.py").read_text(encoding="utf-8")
+    assert installs == [".[beam,mapreduce]", "./examples/iris_model"]
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    assert '"beam": BEAM' in setup
+    assert '"mapreduce": MAPREDUCE' in setup
 
 
 def test_make_alone_lists_all_targets() -> None:
