@@ -27,6 +27,7 @@ def commit(job: Job, orders: Sequence[Order], results: str | None) -> None:
         ScoringError: something is not accounted for.
     """
     store, folder = job.store, job.folder
+    folder.refuse_if_taken()  # first, as who takes it removes the receipts
     receipts = one_each(map(Receipt.from_json, contents(store, folder, RECEIPTS)), orders)
     read: dict[str, int] = {}
     bad_files: dict[str, tuple[str, str]] = {}
@@ -35,7 +36,6 @@ def commit(job: Job, orders: Sequence[Order], results: str | None) -> None:
             read[path] = read.get(path, 0) + records
         for path, why in receipt.unreadable.items():
             bad_files[path] = min(why, bad_files.get(path, why))
-    folder.refuse_if_taken()
     outputs = commit_parts(
         store,
         [file for receipt in receipts for file in receipt.outputs],

@@ -82,12 +82,12 @@ def _unpacked(words: Sequence[str], deep: int) -> Iterator[str]:
             yield word
             continue
         if deep > _MAX_FILES_DEEP:
-            raise UsageError(f"a file of flags cannot be read: {word[1:]} names itself")
+            raise UsageError(f"the file of flags {word[1:]} cannot be read: it names itself")
         try:
             with open(word[1:], encoding="utf-8") as file:
                 yield from _unpacked([each for line in file for each in flag_words(line)], deep + 1)
         except (OSError, ValueError) as error:
-            raise UsageError(f"a file of flags cannot be read: {error}") from error
+            raise UsageError(f"the file of flags {word[1:]} cannot be read: {error}") from error
 
 
 def options_of(parsed: argparse.Namespace) -> Options:

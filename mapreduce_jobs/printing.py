@@ -44,8 +44,19 @@ def stdout_is_data(job: MRJob) -> Iterator[None]:
 @contextlib.contextmanager
 def stdout_is_the_launcher_s() -> Iterator[None]:
     """What a model prints where a job is launched is not what became of the job."""
-    with _stdout_to_stderr(gives_back=True), contextlib.redirect_stdout(sys.stderr):
+    with (
+        _stdout_to_stderr(gives_back=True),
+        open(os.devnull, "w", encoding="utf-8", errors="backslashreplace") as nowhere,
+        contextlib.redirect_stderr(sys.stderr or nowhere) as notes,  # mrjob wants both open
+        contextlib.redirect_stdout(notes),
+    ):
         yield
+
+
+def nothing_more_is_printed() -> None:
+    """For the end of a process: a model may print even then."""
+    with _stdout_to_stderr(gives_back=False):
+        sys.stdout = sys.stderr
 
 
 @contextlib.contextmanager

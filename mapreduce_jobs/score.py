@@ -8,6 +8,8 @@ Tasks run this file, or that of a subclass, as a script, in a folder of their ow
 
 from __future__ import annotations
 
+import argparse
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +22,11 @@ from mapreduce_jobs import launching
 from mapreduce_jobs.committing import commit
 from mapreduce_jobs.mapper import ScoreMapperMixin
 from mapreduce_jobs.options import Options, add_job_flags, options_of, print_help, words_of
-from mapreduce_jobs.printing import stdout_is_data, stdout_is_the_launcher_s
+from mapreduce_jobs.printing import (
+    nothing_more_is_printed,
+    stdout_is_data,
+    stdout_is_the_launcher_s,
+)
 from mapreduce_jobs.receipts import ORDERS, RESULTS, Order
 from mapreduce_jobs.stores import ClusterStore
 from mapreduce_jobs.tasks import (
@@ -82,7 +88,9 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         if any(flag in sys.argv for flag in _TASK_FLAGS):
             super().run()
             sys.exit()
-        sys.exit(cls.main())
+        exit_code = cls.main()
+        nothing_more_is_printed()
+        sys.exit(exit_code)
 
     @classmethod
     def main(cls, argv: Sequence[str] | None = None) -> int:
@@ -121,7 +129,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         self.arg_parser.allow_abbrev = False
         self._flags_of_mrjob = set(self.arg_parser._option_string_actions)
         add_job_flags(self.arg_parser)
-        self.add_passthru_arg("--task", metavar="PATH", help="what a task is told: not for people")
+        self.add_passthru_arg("--task", help=argparse.SUPPRESS)  # what a task is told
 
     def load_args(self, args: Sequence[str]) -> None:
         """Parse the command line.
@@ -195,6 +203,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
     def _point_at(self, job: Job, plan_path: str, folder: str) -> None:
         """Have tasks read their orders, and print where no one takes it for whole."""
         self._cl_args: list[str] = [*self._cl_args, "--task", plan_path]
+        self._stdin = io.BytesIO()  # mrjob asks for it, which may be closed, and does not read it
         self.options.args = [f"{folder}/{ORDERS}"]
         self.options.output_dir = f"{folder}/{RESULTS}"
         self.options.check_input_paths = False

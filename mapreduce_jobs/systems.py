@@ -73,7 +73,10 @@ class ArrowSystem(System):
 
     def below(self, folder: str, *, recursive: bool) -> list[Found]:
         selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive)
-        infos = map(_of_arrow, self._system.get_file_info(selector))
+        try:
+            infos = map(_of_arrow, self._system.get_file_info(selector))
+        except NotADirectoryError:
+            return []
         return [info for info in infos if info is not None]
 
     def make_folder(self, path: str) -> None:
