@@ -190,6 +190,8 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
 
     def _planned(self) -> Job:
         options = self.job_options()
+        if options.runner in launching.ON_A_CLUSTER:
+            launching.refuse_local_paths(options)
         return plan(options, ClusterStore(), "mapreduce", options.runner)
 
     def _tasks(self) -> int | None:
