@@ -33,6 +33,7 @@ from mapreduce_jobs.tasks import (
     Task,
     TaskPlan,
     act_as_the_job_s_user,
+    end_with_launcher,
     end_with_parent,
     failures_told,
 )
@@ -209,6 +210,8 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         self.options.args = [f"{folder}/{ORDERS}"]
         self.options.output_dir = f"{folder}/{RESULTS}"
         self.options.check_input_paths = False
+        if job.runner not in launching.ON_A_CLUSTER:  # what failed has been told; see run_mapper
+            self.options.cleanup_on_failure = self.options.cleanup_on_failure or ["ALL"]
         if job.runner == "hadoop" and folder.startswith("hdfs://"):
             # mrjob would make a folder of the account's, which may not be that of HDFS's user; and
             # start a JVM to remove it, where this job removes all that is temporary.
@@ -237,7 +240,9 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         act_as_the_job_s_user()
         self._store = ClusterStore()
         self._plan = TaskPlan.from_bytes(self._store.read(self.options.task))
-        if self._plan.job.runner != "inline":
+        if self._plan.launcher is not None:
+            end_with_launcher(self._plan.launcher)
+        elif self._plan.job.runner != "inline":
             end_with_parent()
         level = self._plan.job.options.log_level
         with stdout_is_data(self), logging_at(level), failures_told(self._plan, self._store):

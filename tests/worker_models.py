@@ -93,9 +93,23 @@ class ManyErrorsModel(models.RecordModel):
 class InterruptedModel(models.PoisonModel):
     """Poison is Ctrl-C."""
 
+    ENDING = signal.SIGINT
+
     def taste(self, xs: Sequence[float]) -> None:
         if models.POISON in xs:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.ENDING)
+
+
+class TerminatedModel(InterruptedModel):
+    """Poison is what a scheduler sends."""
+
+    ENDING = signal.SIGTERM
+
+
+class HungUpModel(InterruptedModel):
+    """Poison is the end of a terminal."""
+
+    ENDING = signal.SIGHUP
 
 
 class LoudModel(models.PlainModel):
@@ -124,5 +138,5 @@ class MissingModel(models.PlainModel):
     """Is not there where a task of MapReduce looks for it."""
 
 
-if "mapreduce_task_attempt_id" in os.environ:
+if "--mapper" in sys.argv:
     del MissingModel

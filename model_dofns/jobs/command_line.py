@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TextIO
 
 from model_dofns.exceptions import (
@@ -60,11 +61,24 @@ def say(text: str, stream: TextIO | None) -> None:
 
 @contextlib.contextmanager
 def endings_as_interrupts() -> Iterator[None]:
-    """What a scheduler sends is taken as what a person sends: the job is cancelled and marked."""
-    endings = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(ending, signal.default_int_handler) for ending in endings]
+    """What a scheduler sends is taken as what a person sends: the job is cancelled and marked.
+
+    What is ignored stays so: SIGHUP with nohup, SIGINT in the background of a script.
+    """
+    this_process = os.getpid()
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        if os.getpid() != this_process:  # one that was forked meanwhile, and ends without a word
+            sys.exit(128 + number)
+        raise KeyboardInterrupt
+
+    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {ending: signal.getsignal(ending) for ending in endings}
+    heard = [ending for ending in endings if before[ending] != signal.SIG_IGN]
+    for ending in heard:
+        signal.signal(ending, interrupt)
     try:
         yield
     finally:
-        for ending, handler in zip(endings, before, strict=True):
-            signal.signal(ending, handler)
+        for ending in heard:
+            signal.signal(ending, before[ending])
