@@ -161,8 +161,8 @@ def _plain_s3_errors(path: str) -> Iterator[None]:
         if said is None or said[1] not in _NOT_PERMITTED:
             raise
         raise PermissionError(
-            f"S3 does not permit {said[2]} of s3://{path} ({said[1]}): it must be permitted to these"
-            " credentials, by their own policies and by that of the bucket"
+            f"S3 does not permit {said[2]} of s3://{path} ({said[1]}): these credentials must be"
+            " permitted that, by their own policies and by that of the bucket"
         ) from error
 
 
