@@ -9,6 +9,7 @@ Tasks run this file, or that of a subclass, as a script, in a folder of their ow
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
@@ -245,14 +246,21 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         elif self._plan.job.runner != "inline":
             end_with_parent()
         level = self._plan.job.options.log_level
-        with stdout_is_data(self), logging_at(level), failures_told(self._plan, self._store):
+        with (
+            stdout_is_data(self),
+            logging_at(level),
+            failures_told(self._plan, self._store),
+            contextlib.ExitStack() as self._on_failure,
+        ):
             super().run_mapper(step_num)
             self.stdout.flush()
             self._task.finish()
+            self._on_failure.pop_all()
 
     def mapper_init(self) -> None:
         """Load the model, or find it loaded."""
         self._task = Task(self._plan, self._store, self._count)
+        self._on_failure.callback(self._task.abandon)
 
     def mapper(self, _: None, line: str) -> Iterator[tuple[Any, Any]]:
         """Score what one order names."""
