@@ -114,13 +114,14 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
         store.make_folder(posixpath.join(temporary, name))
     path = posixpath.join(temporary, "plan")
     lines = [order.to_line() for order in orders]
-    # mrjob cuts these into tasks by their bytes, so that a short line would get no task of its own,
-    # though it may stand for the largest file of all.
-    width = max(map(len, lines)) - 1
-    padded = b"".join(line.rstrip(b"\n").ljust(width) + b"\n" for line in lines)
+    if job.runner not in ON_A_CLUSTER:
+        # mrjob cuts these into tasks by their bytes, so that a short line would get no task of its
+        # own, though it may stand for the largest file of all.
+        width = max(map(len, lines)) - 1
+        lines = [line.rstrip(b"\n").ljust(width) + b"\n" for line in lines]
     launcher = posixpath.join(folder, LAUNCHER) if job.runner == "local" else None
     travelling = replace(plan, job=replace(job, files=()), launcher=launcher)
-    written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): padded}
+    written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): b"".join(lines)}
     for each, content in written.items():
         with store.create(each) as file:
             file.write(content)

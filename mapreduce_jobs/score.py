@@ -172,14 +172,16 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         """Run the job to its end.
 
         Raises:
+            UsageError: a number of tasks makes no sense.
             DoesNotFitError: found before it started: the model, the input or the output folder.
             InterruptedJobError: it was interrupted, and has been cancelled.
             ScoringError: it failed; the output folder is not whole.
         """
+        tasks = self._tasks()
         job = self._planned()
 
         def work() -> None:
-            orders = launching.orders_of(job, self._tasks())
+            orders = launching.orders_of(job, tasks)
             keeps = not self._gives_pairs or self.options.keep_predictions
             task_plan = TaskPlan(job, keeps_records=keeps, gives_pairs=self._gives_pairs)
             with launching.workplace(job) as folder:
@@ -202,7 +204,11 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
             is_local = self.options.runner == "local"
             return (self.options.num_cores or os.cpu_count() or 1) if is_local else 1
         asked = {**self.jobconf(), **(self.options.jobconf or {})}.get("mapreduce.job.maps")
-        return None if asked is None else int(asked)
+        if asked is None:
+            return None
+        if not str(asked).isdecimal() or int(asked) < 1:
+            raise UsageError(f"-D mapreduce.job.maps={asked}: write a number above 0")
+        return int(asked)
 
     def _point_at(self, job: Job, plan_path: str, folder: str) -> None:
         """Have tasks read their orders, and print where no one takes it for whole."""
