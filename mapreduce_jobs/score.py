@@ -14,6 +14,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from mrjob.job import MRJob
@@ -40,6 +41,7 @@ from mapreduce_jobs.tasks import (
 )
 from model_dofns.counters import NAMESPACE
 from model_dofns.exceptions import UsageError
+from model_dofns.formats import FORMATS
 from model_dofns.jobs.command_line import exit_code_of, say, show
 from model_dofns.jobs.forecast import forecast
 from model_dofns.jobs.logs import logging_at
@@ -196,7 +198,10 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         options = self.job_options()
         if options.runner in launching.ON_A_CLUSTER:
             launching.refuse_local_paths(options)
-        return plan(options, ClusterStore(), "mapreduce", options.runner)
+        job = plan(options, ClusterStore(), "mapreduce", options.runner)
+        if self._gives_pairs:  # of whole records, whichever fields are written
+            job = replace(job, formats={**job.formats, "parquet": FORMATS["parquet"]})
+        return job
 
     def _tasks(self) -> int | None:
         """How many tasks there are to be; None for as many as there is input for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import os
 import queue
@@ -21,7 +22,9 @@ _S3_SCHEMES: Final = ("s3", "s3a", "s3n")
 _PATIENCE_SECONDS: Final = 30.0
 # Renames, and removals: most of each is waiting, where files are far away.
 _AT_ONCE: Final = 16
-_GLOB_TOKENS = re.compile(r"\*\*|\*|\?|\[[^\]]+\]|.", re.DOTALL)
+# In a set, a ] that comes first is one of its characters; a [ without an end is one itself.
+_GLOB_TOKENS = re.compile(r"\*\*|\*|\?|\[!?+.[^\]]*\]|.", re.DOTALL)
+_TRANSLATED = re.compile(r"\(\?s:(.*)\)\\[Zz]", re.DOTALL)
 
 
 class ClusterStore(Store):
@@ -204,11 +207,15 @@ def _expression(glob: str) -> str:
 
 
 def _set(token: str) -> str:
-    inside = token[1:-1].replace("\\", r"\\")
-    return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
+    """``[a-c]`` and the like: as in a shell, but within a name."""
+    translated = _TRANSLATED.fullmatch(fnmatch.translate(token))
+    assert translated is not None, token
+    return f"(?!/){translated[1]}"
 
 
 def _hint(path: str) -> str:
+    if path.partition("://")[0] not in ("hdfs", *_S3_SCHEMES):
+        return ""
     if path.startswith("hdfs://"):
         return (
             "; where the NameNode is, is read from core-site.xml and hdfs-site.xml in the folder"
