@@ -99,7 +99,7 @@ def test_two_downloads_at_once_are_one_folder(bin_folder: Path, tmp_path: Path) 
 
 
 def test_a_pid_that_is_another_process_s_now_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         process = Process.of(stranger.pid)
         assert process is not None
         (tmp_path / "pids").mkdir()
