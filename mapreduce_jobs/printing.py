@@ -19,7 +19,8 @@ def stdout_is_data(job: MRJob) -> Iterator[None]:
     mrjob's inline runner puts binary files in the place of ``sys.stdout`` and ``sys.stderr``, where
     any ``print`` would fail. Elsewhere they are the process's own, and a library of C may print as
     well; such a process is a task, which has nothing more to print when this ends, so its stdout is
-    not given back: models print when they are imported, before this, and when Python ends.
+    not given back: models print when Python ends, too. What is printed before this, while the job's
+    own script is imported, is kept out only as far as it is still in Python's buffer.
     """
     given = sys.stdout, sys.stderr
     job_streams = job._stdout, job._stderr

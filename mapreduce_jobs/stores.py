@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import os
+import posixpath
 import queue
 import re
 import threading
@@ -14,7 +15,9 @@ from typing import BinaryIO, Final
 
 from pyarrow import fs
 
-from mapreduce_jobs.systems import ArrowSystem, HdfsSystem, S3System, System, is_out_of_reach
+from mapreduce_jobs.hdfs import HdfsSystem
+from mapreduce_jobs.s3 import S3System
+from mapreduce_jobs.systems import LocalSystem, OutOfReachError, System
 from model_dofns.exceptions import DoesNotFitError, UnreadableFileError
 from model_dofns.jobs.store import Store, is_url
 
@@ -34,15 +37,15 @@ class ClusterStore(Store):
         try:
             system, inner = _found(path)
             return system.open(inner)
+        except OutOfReachError:
+            raise
         except (OSError, ValueError) as error:
-            if is_out_of_reach(error):
-                raise
             raise UnreadableFileError(
                 f"{path} cannot be opened: {type(error).__name__}: {error}"
             ) from error
 
     def is_about_the_path(self, error: Exception) -> bool:
-        return super().is_about_the_path(error) and not is_out_of_reach(error)
+        return super().is_about_the_path(error) and not isinstance(error, OutOfReachError)
 
     def create(self, path: str) -> BinaryIO:
         system, inner = _found(path)
@@ -85,12 +88,20 @@ class ClusterStore(Store):
 
     def delete_files(self, paths: Sequence[str]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            list(threads.map(self.delete, paths))
+            list(threads.map(_delete_file, paths))
 
     def delete(self, path: str) -> None:
         system, inner = _found(path)
         if (found := system.found(inner)) is not None:
             system.delete(found)
+
+    def canonical(self, path: str) -> str:
+        scheme, mark, rest = path.partition("://")
+        if not mark:
+            return super().canonical(path)
+        # Of HDFS, the default NameNode may be named or not.
+        inner = posixpath.normpath("/" + (rest.partition("/")[2] if scheme == "hdfs" else rest))
+        return f"{'s3' if scheme in _S3_SCHEMES else scheme}:/{inner}"
 
     def check_access(self, paths: Iterable[str]) -> None:
         for path in filter(is_url, paths):
@@ -100,6 +111,18 @@ class ClusterStore(Store):
                 says_enough = isinstance(error, ValueError | PermissionError | FileNotFoundError)
                 hint = "" if says_enough else _hint(path)
                 raise DoesNotFitError(f"{path} cannot be looked up: {error}{hint}") from error
+
+
+def make_private(folder: str) -> None:
+    """Let no one else look into a folder, where its file system has such a thing."""
+    system, inner = _found(folder)
+    system.make_private(inner)
+
+
+def _delete_file(path: str) -> None:
+    system, inner = _found(path)
+    if (found := system.found(inner)) is not None and not found.is_folder:
+        system.delete(found)
 
 
 def _look_up(path: str) -> None:
@@ -112,7 +135,13 @@ def _look_up(path: str) -> None:
     bucket = inner.partition("/")[0]
     if system.has_folders:
         system.found(re.split(r"[*?\[]", inner, maxsplit=1)[0].rpartition("/")[0])
-    elif system.found(bucket) is None:
+        return
+    try:
+        is_missing = system.found(bucket) is None
+    except PermissionError:  # to look at the bucket itself; to list what is asked for will do
+        system.below(inner.rstrip("/").rpartition("/")[0] or bucket, recursive=False)
+        is_missing = False
+    if is_missing:
         raise FileNotFoundError(f"there is no bucket {bucket}")
 
 
@@ -168,7 +197,7 @@ def _found(path: str) -> tuple[System, str]:
 
 @functools.cache
 def _local() -> System:
-    return ArrowSystem(fs.LocalFileSystem())
+    return LocalSystem()
 
 
 # Clients have threads, which a forked process has not: each process makes its own.

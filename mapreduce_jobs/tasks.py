@@ -21,6 +21,7 @@ from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, put
 from model_dofns.counters import MODEL_LOAD_MILLISECONDS, Report
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats.base import Block
+from model_dofns.formats.dicts import as_dicts
 from model_dofns.jobs.parts import PartsWriter, PredictionsPart, RejectsPart
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import BlockReader, Unreadable
@@ -152,8 +153,9 @@ class Task:
         if self._plan.gives_pairs:
             layout = replace(scorer.layout, whole_record=True, keep_fields=None)
             whole = self._plan.job.formats[block.format].records(block, layout)
+            predictions = as_dicts(scored.predictions, scored.predictions.schema.names)
             for record, prediction in zip(
-                whole.parse(scored.rows.tolist()), scored.predictions.to_pylist(), strict=True
+                whole.parse(scored.rows.tolist()), predictions, strict=True
             ):
                 assert not isinstance(record, ScoringError), "it has been scored"
                 yield record, prediction
@@ -169,7 +171,9 @@ class Task:
             rejects=tuple(self._rejects.close()),
             model=self._scorer.metadata,
         )
-        put(self._store, self._plan.job.folder, RECEIPTS, self._attempt, receipt.to_json())
+        put(
+            self._store, self._plan.job.folder.temporary, RECEIPTS, self._attempt, receipt.to_json()
+        )
 
     def abandon(self) -> None:
         """Close what is open, without a receipt: a store shows a file only when it is closed, and
@@ -182,14 +186,14 @@ class Task:
 
 
 @contextlib.contextmanager
-def failures_told(plan: TaskPlan, store: Store) -> Iterator[None]:
+def failures_told(store: Store, temporary: str) -> Iterator[None]:
     """What fails in a task is written down for the launcher, who sees only that it failed."""
     try:
         yield
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         with contextlib.suppress(OSError, ValueError, ScoringError):  # the error itself is raised
-            put(store, plan.job.folder, FAILURES, attempt_name(), text.encode())
+            put(store, temporary, FAILURES, attempt_name(), text.encode())
         raise
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TextIO
@@ -63,8 +64,12 @@ def say(text: str, stream: TextIO | None) -> None:
 def endings_as_interrupts() -> Iterator[None]:
     """What a scheduler sends is taken as what a person sends: the job is cancelled and marked.
 
-    What is ignored stays so: SIGHUP with nohup, SIGINT in the background of a script.
+    What is ignored stays so: SIGHUP with nohup, SIGINT in the background of a script. A thread that
+    is not the main one cannot say what signals mean, and leaves that alone.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     this_process = os.getpid()
 
     def interrupt(number: int, _: FrameType | None) -> None:
@@ -74,7 +79,7 @@ def endings_as_interrupts() -> Iterator[None]:
 
     endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {ending: signal.getsignal(ending) for ending in endings}
-    heard = [ending for ending in endings if before[ending] != signal.SIG_IGN]
+    heard = [ending for ending in endings if before[ending] not in (signal.SIG_IGN, None)]
     for ending in heard:
         signal.signal(ending, interrupt)
     try:

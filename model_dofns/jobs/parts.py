@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import posixpath
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, BinaryIO, Protocol
 
 from model_dofns.exceptions import ScoringError
@@ -203,20 +201,10 @@ def commit_parts(
 
 def remove_parts(store: Store, folder: str, keep: set[str]) -> None:
     """Remove the part files of a folder, but for some; nothing else, and no folder."""
-    parts = sorted(name for name in store.names(folder) - keep if _PART_NAME.fullmatch(name))
-    paths = [posixpath.join(folder, name) for name in parts]
-    if files := [path for path in paths if not os.path.isdir(path)]:
+    found = {path: posixpath.basename(path) for path, _ in store.match(f"{folder}/part-*")}
+    parts = [path for path, name in found.items() if _PART_NAME.fullmatch(name)]
+    if files := sorted(path for path in parts if found[path] not in keep):
         store.delete_files(files)
-
-
-def to_text(file: OutputFile) -> str:
-    """A finished file as JSON: what a sink of Beam's yields must be text."""
-    return json.dumps(asdict(file))
-
-
-def from_text(text: str) -> OutputFile:
-    """What :func:`to_text` wrote."""
-    return from_fields(json.loads(text))
 
 
 def from_fields(fields: dict[str, Any]) -> OutputFile:

@@ -10,7 +10,8 @@ from job_runs import Score, in_this_process
 
 sys.path.append(str(Path(__file__).parent))  # jobs of one's own, which stand beside the tests
 
-from mapreduce_jobs.score import ScoreJob, main
+from mapreduce_jobs import launching
+from mapreduce_jobs.score import main
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def score(capsys: pytest.CaptureFixture[str]) -> Score:
 @pytest.fixture
 def three_tasks(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """Words with which the inline runner runs three tasks, one after the other."""
-    monkeypatch.setattr(ScoreJob, "_tasks", lambda _: 3)
+    monkeypatch.setattr(launching, "_tasks", lambda *_: 3)
     return ("--num-cores", "3")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mapreduce_jobs.systems import Found, HdfsSystem
+from mapreduce_jobs.hdfs import HdfsSystem
+from mapreduce_jobs.systems import Found
 
 REFUSED = (
     'RPC error: Some("org.apache.hadoop.security.AccessControlException") Permission denied:'
