@@ -174,7 +174,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         Raises:
             ScoringError: as :meth:`launch` would raise it.
         """
-        launching.settings_of(self)
+        self._settings()
         job = self._planned()
         return forecast(job, replaces=job.folder.check(overwrite=job.options.overwrite))
 
@@ -187,7 +187,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
             InterruptedJobError: it was interrupted, and has been cancelled.
             ScoringError: it failed; the output folder is not whole.
         """
-        settings = launching.settings_of(self)
+        settings = self._settings()
         job = self._planned()
 
         def work() -> None:
@@ -201,6 +201,10 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
                 commit(task_plan, orders, f"{folder}/{RESULTS}" if self._gives_pairs else None)
 
         return carry_out(job, work, launching.cause_of)
+
+    def _settings(self) -> launching.RunnerSettings:
+        self._stdin = io.BytesIO()  # mrjob asks for it, which may be closed, and does not read it
+        return launching.settings_of(self)
 
     def _planned(self) -> Job:
         options = self.job_options()
@@ -216,7 +220,6 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
     ) -> None:
         """Have tasks read their orders, and print where no one takes it for whole."""
         self._cl_args: list[str] = [*self._cl_args, "--task", plan_path]
-        self._stdin = io.BytesIO()  # mrjob asks for it, which may be closed, and does not read it
         options = self.options
         options.args = [f"{folder}/{ORDERS}"]
         options.output_dir = f"{folder}/{RESULTS}"

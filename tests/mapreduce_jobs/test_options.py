@@ -10,6 +10,7 @@ import pytest
 from count_colours import CountColours
 from job_runs import PLAIN, Score, assert_whole, records, snapshot, write_lines
 
+from mapreduce_jobs import launching
 from mapreduce_jobs.options import Options
 from mapreduce_jobs.score import ScoreJob, main
 from model_dofns.exceptions import UsageError
@@ -199,7 +200,7 @@ def test_flags_may_stand_in_files(tmp_path: Path) -> None:
 def test_flags_of_mrjob_reach_its_runner() -> None:
     words = ("-D", "mapreduce.job.maps=7", "--num-cores", "3", "--cmdenv", "A=b", "--no-conf")
     job = ScoreJob.of([*GOOD, *words])
-    assert job._tasks() == 1  # inline
+    assert launching.settings_of(job).tasks == 1  # inline
     with job.make_runner() as runner:
         assert runner._opts["num_cores"] == 3
         assert runner._opts["jobconf"]["mapreduce.job.maps"] == "7"
@@ -212,11 +213,25 @@ def test_flags_of_mrjob_reach_its_runner() -> None:
         (("-r", "local", "--num-cores", "5"), 5),
         (("-r", "hadoop"), None),
         (("-r", "hadoop", "-D", "mapreduce.job.maps=7"), 7),
-        (("-r", "emr", "-D", "mapreduce.job.maps=8"), 8),
+        (("-r", "hadoop", "-D", "mapred.map.tasks=8"), 8),
     ],
 )
 def test_how_many_tasks(words: tuple[str, ...], count: int | None) -> None:
-    assert ScoreJob.of([*GOOD, *words])._tasks() == count
+    with ScoreJob.of([*GOOD, "--no-conf", *words]).make_runner() as runner:
+        assert launching._tasks(runner.alias, runner._opts) == count
+
+
+def test_a_configuration_file_says_how_many_tasks(tmp_path: Path) -> None:
+    conf = tmp_path / "mrjob.conf"
+    conf.write_text("runners: {hadoop: {jobconf: {mapreduce.job.maps: 9}}}")
+    with ScoreJob.of([*GOOD, "-r", "hadoop", "-c", str(conf)]).make_runner() as runner:
+        assert launching._tasks(runner.alias, runner._opts) == 9
+
+
+@pytest.mark.parametrize("count", ["0", "many", "-1"])
+def test_a_number_of_tasks_that_is_none(count: str) -> None:
+    with pytest.raises(UsageError, match=f"maps={count}: write a number above 0"):
+        launching._tasks("hadoop", {"jobconf": {"mapreduce.job.maps": count}})
 
 
 def test_a_flag_of_ones_own_reaches_the_tasks(here: Path) -> None:

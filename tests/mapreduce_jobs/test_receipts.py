@@ -162,6 +162,7 @@ def test_orders_read_all_of_the_input_once_and_about_as_much_each(
 
 
 def test_there_is_a_task_for_so_many_bytes(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mapreduce_jobs.launching._OPENING_BYTES", 0)
     total = sum(file.bytes for file in job.files)
     monkeypatch.setattr("mapreduce_jobs.launching.TASK_BYTES", total // 3 + 1)
     assert len(orders_of(job, None)) == 3

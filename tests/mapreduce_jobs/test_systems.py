@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mapreduce_jobs.hdfs import HdfsSystem
-from mapreduce_jobs.systems import Found
+from mapreduce_jobs.systems import Found, OutOfReachError
 
 REFUSED = (
     'RPC error: Some("org.apache.hadoop.security.AccessControlException") Permission denied:'
@@ -50,8 +50,8 @@ CALLS: dict[str, Callable[[HdfsSystem], object]] = {
     ("message", "kind"),
     [
         (REFUSED, PermissionError),
-        ("SafeModeException: Name node is in safe mode", PermissionError),
-        ("connection refused", OSError),
+        ("SafeModeException: Name node is in safe mode", OutOfReachError),
+        ("connection refused", OutOfReachError),
     ],
 )
 def test_what_hdfs_refuses_is_an_error_of_the_operating_system(
