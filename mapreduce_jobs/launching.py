@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import heapq
 import logging
 import posixpath
@@ -18,7 +17,7 @@ from mrjob.step import StepFailedException
 
 from mapreduce_jobs.options import Options
 from mapreduce_jobs.receipts import FAILURES, ORDERS, RECEIPTS, Order, contents
-from mapreduce_jobs.tasks import LAUNCHER, TaskPlan
+from mapreduce_jobs.tasks import TaskPlan
 from model_dofns.exceptions import ScoringError
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
@@ -78,11 +77,7 @@ def workplace(job: Job) -> Iterator[str]:
     if job.runner in ON_A_CLUSTER:
         yield job.folder.temporary
         return
-    with (
-        tempfile.TemporaryDirectory(prefix="model-dofns-") as folder,
-        open(posixpath.join(folder, LAUNCHER), "wb") as file,
-    ):
-        fcntl.lockf(file, fcntl.LOCK_EX)  # for as long as this process lives
+    with tempfile.TemporaryDirectory(prefix="model-dofns-") as folder:
         yield folder
 
 
@@ -102,8 +97,7 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
     # though it may stand for the largest file of all.
     width = max(map(len, lines)) - 1
     padded = b"".join(line.rstrip(b"\n").ljust(width) + b"\n" for line in lines)
-    launcher = posixpath.join(folder, LAUNCHER) if job.runner == "local" else None
-    travelling = replace(plan, job=replace(job, files=()), launcher=launcher)
+    travelling = replace(plan, job=replace(job, files=()))
     written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): padded}
     for each, content in written.items():
         with store.create(each) as file:

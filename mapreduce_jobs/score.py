@@ -21,6 +21,7 @@ from mrjob.protocol import RawValueProtocol
 
 from mapreduce_jobs import launching
 from mapreduce_jobs.committing import commit
+from mapreduce_jobs.local import LocalRunner
 from mapreduce_jobs.mapper import ScoreMapperMixin
 from mapreduce_jobs.options import Options, add_job_flags, options_of, print_help, words_of
 from mapreduce_jobs.printing import (
@@ -34,7 +35,6 @@ from mapreduce_jobs.tasks import (
     Task,
     TaskPlan,
     act_as_the_job_s_user,
-    end_with_launcher,
     end_with_parent,
     failures_told,
 )
@@ -89,6 +89,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
     def run(cls) -> NoReturn:
         """Run the command line of this process, which is a task's or launches a job, and exit."""
         if any(flag in sys.argv for flag in _TASK_FLAGS):
+            end_with_parent()
             super().run()
             sys.exit()
         exit_code = cls.main()
@@ -198,6 +199,10 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
             job = replace(job, formats={**job.formats, "parquet": FORMATS["parquet"]})
         return job
 
+    def _runner_class(self) -> Any:
+        is_local = self.options.runner == "local"
+        return LocalRunner if is_local else super()._runner_class()
+
     def _tasks(self) -> int | None:
         """How many tasks there are to be; None for as many as there is input for."""
         if self.options.runner not in launching.ON_A_CLUSTER:
@@ -243,10 +248,6 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         act_as_the_job_s_user()
         self._store = ClusterStore()
         self._plan = TaskPlan.from_bytes(self._store.read(self.options.task))
-        if self._plan.launcher is not None:
-            end_with_launcher(self._plan.launcher)
-        elif self._plan.job.runner != "inline":
-            end_with_parent()
         level = self._plan.job.options.log_level
         with stdout_is_data(self), logging_at(level), failures_told(self._plan, self._store):
             super().run_mapper(step_num)
