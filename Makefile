@@ -30,7 +30,10 @@ test-engines: $(VENV)/ready ## run the same jobs on every engine of this machine
 test-cloud: $(VENV)-cloud/ready ## run the tests on object stores, gs:// and s3://, on this machine
 	@$(VENV)-cloud/bin/python -m pytest -n 2 tests_cloud
 
-test-hadoop: $(VENV)/ready ## start a real Hadoop on this machine (needs java and mvn)
+test-hadoop: $(VENV)/ready ## run the tests on a real Hadoop on this machine (needs java and mvn)
+	@$(BIN)/python -m pytest tests_hadoop
+
+hadoop: $(VENV)/ready ## start a real Hadoop on this machine (needs java and mvn)
 	@$(BIN)/python examples/make_iris_data.py build/irises
 	@$(BIN)/python tests_hadoop/cluster.py start > build/hadoop.env
 	@cat build/hadoop.env

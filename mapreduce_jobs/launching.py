@@ -18,9 +18,10 @@ from mrjob.step import StepFailedException
 from mapreduce_jobs.options import Options
 from mapreduce_jobs.receipts import FAILURES, ORDERS, RECEIPTS, Order, contents
 from mapreduce_jobs.tasks import TaskPlan
-from model_dofns.exceptions import ScoringError
+from model_dofns.exceptions import DoesNotFitError, ScoringError
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
+from model_dofns.jobs.store import is_url
 
 # Of the input, what one task reads where no one says how many tasks there are: two blocks of HDFS.
 TASK_BYTES: Final = 128 << 20
@@ -33,6 +34,21 @@ class Runnable(Protocol):
     """A job of mrjob's, ready to be run."""
 
     def make_runner(self) -> Any: ...
+
+
+def refuse_local_paths(options: Options) -> None:
+    """Refuse what the nodes of a cluster cannot reach.
+
+    Raises:
+        DoesNotFitError: a path is one of this machine.
+    """
+    for what, path in (*(("input", each) for each in options.input), ("output", options.output)):
+        if not is_url(path):
+            raise DoesNotFitError(
+                f"the {what} {path} is on this machine, where no task of -r {options.runner} finds"
+                " it: name a path of hdfs:// or s3://, and put files there first, as by `hadoop fs"
+                " -put`"
+            )
 
 
 def orders_of(job: Job, tasks: int | None) -> list[Order]:
@@ -93,12 +109,13 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
         store.make_folder(posixpath.join(temporary, name))
     path = posixpath.join(temporary, "plan")
     lines = [order.to_line() for order in orders]
-    # mrjob cuts these into tasks by their bytes, so that a short line would get no task of its own,
-    # though it may stand for the largest file of all.
-    width = max(map(len, lines)) - 1
-    padded = b"".join(line.rstrip(b"\n").ljust(width) + b"\n" for line in lines)
+    if job.runner not in ON_A_CLUSTER:
+        # mrjob cuts these into tasks by their bytes, so that a short line would get no task of its
+        # own, though it may stand for the largest file of all.
+        width = max(map(len, lines)) - 1
+        lines = [line.rstrip(b"\n").ljust(width) + b"\n" for line in lines]
     travelling = replace(plan, job=replace(job, files=()))
-    written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): padded}
+    written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): b"".join(lines)}
     for each, content in written.items():
         with store.create(each) as file:
             file.write(content)

@@ -9,6 +9,7 @@ Tasks run this file, or that of a subclass, as a script, in a folder of their ow
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
@@ -174,14 +175,16 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         """Run the job to its end.
 
         Raises:
+            UsageError: a number of tasks makes no sense.
             DoesNotFitError: found before it started: the model, the input or the output folder.
             InterruptedJobError: it was interrupted, and has been cancelled.
             ScoringError: it failed; the output folder is not whole.
         """
+        tasks = self._tasks()
         job = self._planned()
 
         def work() -> None:
-            orders = launching.orders_of(job, self._tasks())
+            orders = launching.orders_of(job, tasks)
             keeps = not self._gives_pairs or self.options.keep_predictions
             task_plan = TaskPlan(job, keeps_records=keeps, gives_pairs=self._gives_pairs)
             with launching.workplace(job) as folder:
@@ -194,6 +197,8 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
 
     def _planned(self) -> Job:
         options = self.job_options()
+        if options.runner in launching.ON_A_CLUSTER:
+            launching.refuse_local_paths(options)
         job = plan(options, ClusterStore(), "mapreduce", options.runner)
         if self._gives_pairs:  # of whole records, whichever fields are written
             job = replace(job, formats={**job.formats, "parquet": FORMATS["parquet"]})
@@ -209,7 +214,11 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
             is_local = self.options.runner == "local"
             return (self.options.num_cores or os.cpu_count() or 1) if is_local else 1
         asked = {**self.jobconf(), **(self.options.jobconf or {})}.get("mapreduce.job.maps")
-        return None if asked is None else int(asked)
+        if asked is None:
+            return None
+        if not str(asked).isdecimal() or int(asked) < 1:
+            raise UsageError(f"-D mapreduce.job.maps={asked}: write a number above 0")
+        return int(asked)
 
     def _point_at(self, job: Job, plan_path: str, folder: str) -> None:
         """Have tasks read their orders, and print where no one takes it for whole."""
@@ -249,14 +258,21 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         self._store = ClusterStore()
         self._plan = TaskPlan.from_bytes(self._store.read(self.options.task))
         level = self._plan.job.options.log_level
-        with stdout_is_data(self), logging_at(level), failures_told(self._plan, self._store):
+        with (
+            stdout_is_data(self),
+            logging_at(level),
+            failures_told(self._plan, self._store),
+            contextlib.ExitStack() as self._on_failure,
+        ):
             super().run_mapper(step_num)
             self.stdout.flush()
             self._task.finish()
+            self._on_failure.pop_all()
 
     def mapper_init(self) -> None:
         """Load the model, or find it loaded."""
         self._task = Task(self._plan, self._store, self._count)
+        self._on_failure.callback(self._task.abandon)
 
     def mapper(self, _: None, line: str) -> Iterator[tuple[Any, Any]]:
         """Score what one order names."""

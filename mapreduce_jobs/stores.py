@@ -14,13 +14,14 @@ from typing import BinaryIO, Final
 
 from pyarrow import fs
 
-from mapreduce_jobs.systems import ArrowSystem, HdfsSystem, System
+from mapreduce_jobs.systems import ArrowSystem, HdfsSystem, S3System, System, is_out_of_reach
 from model_dofns.exceptions import DoesNotFitError, UnreadableFileError
 from model_dofns.jobs.store import Store, is_url
 
 _S3_SCHEMES: Final = ("s3", "s3a", "s3n")
 _PATIENCE_SECONDS: Final = 30.0
-_AT_ONCE: Final = 16  # renames: most of each is waiting, where files are far away
+# Renames, and removals: most of each is waiting, where files are far away.
+_AT_ONCE: Final = 16
 # In a set, a ] that comes first is one of its characters; a [ without an end is one itself.
 _GLOB_TOKENS = re.compile(r"\*\*|\*|\?|\[!?+.[^\]]*\]|.", re.DOTALL)
 _TRANSLATED = re.compile(r"\(\?s:(.*)\)\\[Zz]", re.DOTALL)
@@ -34,9 +35,14 @@ class ClusterStore(Store):
             system, inner = _found(path)
             return system.open(inner)
         except (OSError, ValueError) as error:
+            if is_out_of_reach(error):
+                raise
             raise UnreadableFileError(
                 f"{path} cannot be opened: {type(error).__name__}: {error}"
             ) from error
+
+    def is_about_the_path(self, error: Exception) -> bool:
+        return super().is_about_the_path(error) and not is_out_of_reach(error)
 
     def create(self, path: str) -> BinaryIO:
         system, inner = _found(path)
@@ -78,8 +84,8 @@ class ClusterStore(Store):
             list(threads.map(_rename, sources, targets))
 
     def delete_files(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            self.delete(path)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            list(threads.map(self.delete, paths))
 
     def delete(self, path: str) -> None:
         system, inner = _found(path)
@@ -88,13 +94,26 @@ class ClusterStore(Store):
 
     def check_access(self, paths: Iterable[str]) -> None:
         for path in filter(is_url, paths):
-            folder = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
             try:
-                _in_time(functools.partial(self.exists, folder))
+                _in_time(functools.partial(_look_up, path))
             except (OSError, ValueError) as error:
-                raise DoesNotFitError(
-                    f"{path} cannot be looked up: {error}{_hint(path)}"
-                ) from error
+                says_enough = isinstance(error, ValueError | PermissionError | FileNotFoundError)
+                hint = "" if says_enough else _hint(path)
+                raise DoesNotFitError(f"{path} cannot be looked up: {error}{hint}") from error
+
+
+def _look_up(path: str) -> None:
+    """Ask its file system for something.
+
+    Raises:
+        FileNotFoundError: there is no such bucket, of which S3 would say that nothing is in it.
+    """
+    system, inner = _found(path)
+    bucket = inner.partition("/")[0]
+    if system.has_folders:
+        system.found(re.split(r"[*?\[]", inner, maxsplit=1)[0].rpartition("/")[0])
+    elif system.found(bucket) is None:
+        raise FileNotFoundError(f"there is no bucket {bucket}")
 
 
 def _in_time(look: Callable[[], object]) -> None:
@@ -137,7 +156,10 @@ def _found(path: str) -> tuple[System, str]:
     if not mark:
         return _local(), path
     if scheme in _S3_SCHEMES:
-        return _s3(rest.partition("/")[0], os.getpid()), rest
+        bucket = rest.partition("/")[0]
+        if not bucket:
+            raise ValueError(f"{path!r} names no bucket")
+        return _s3(bucket, os.getpid()), rest
     if scheme == "hdfs":
         authority, slash, inner = rest.partition("/")
         return _hdfs(authority, os.getpid()), slash + inner
@@ -155,7 +177,7 @@ def _s3(bucket: str, _process: int) -> System:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = fs.FileSystem.from_uri(f"s3://{bucket}")[0].region  # the bucket's own
     # A file that is written in the background, and left open, would keep a process from its end.
-    return ArrowSystem(
+    return S3System(
         fs.S3FileSystem(region=region, endpoint_override=endpoint, background_writes=False)
     )
 

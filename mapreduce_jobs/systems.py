@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,11 +58,10 @@ class System(ABC):
 
 
 class ArrowSystem(System):
-    """One of Arrow's: local files, S3."""
+    """One of Arrow's; local files, unless a subclass says otherwise."""
 
     def __init__(self, system: fs.FileSystem) -> None:
         self._system = system
-        self.has_folders = not isinstance(system, fs.S3FileSystem)
 
     def open(self, path: str) -> BinaryIO:
         return cast(BinaryIO, self._system.open_input_file(path))
@@ -96,6 +97,76 @@ def _of_arrow(info: fs.FileInfo) -> Found | None:
     if info.type == fs.FileType.NotFound:
         return None
     return Found(info.path, info.type == fs.FileType.Directory, info.size or 0)
+
+
+# S3 copies no more than this at one request, and Arrow makes one of it.
+_COPY_BYTES: Final = 5 << 30
+_CHUNK_BYTES: Final = 16 << 20
+
+
+class S3System(ArrowSystem):
+    """S3, by Arrow's client. To remove or to rename leaves an empty object ``parent/`` behind."""
+
+    has_folders = False
+
+    def open(self, path: str) -> BinaryIO:
+        with _plain_s3_errors(path):
+            return super().open(path)
+
+    def create(self, path: str) -> BinaryIO:
+        with _plain_s3_errors(path):
+            return super().create(path)
+
+    def found(self, path: str) -> Found | None:
+        with _plain_s3_errors(path):
+            return super().found(path)
+
+    def below(self, folder: str, *, recursive: bool) -> list[Found]:
+        with _plain_s3_errors(folder):
+            return super().below(folder, recursive=recursive)
+
+    def rename(self, source: str, target: str) -> None:
+        with _plain_s3_errors(source):
+            found = super().found(source)
+            if found is not None and found.size > _COPY_BYTES:
+                with super().open(source) as read, super().create(target) as written:
+                    shutil.copyfileobj(read, written, _CHUNK_BYTES)
+                super().delete(found)
+            else:
+                super().rename(source, target)
+
+    def delete(self, found: Found) -> None:
+        with _plain_s3_errors(found.path):
+            super().delete(found)
+
+
+_S3_ERROR: Final = re.compile(r"AWS Error (\w+) during (\w+) operation")
+_NOT_PERMITTED: Final = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
+_OUT_OF_REACH: Final = (
+    *("NETWORK_CONNECTION", "REQUEST_TIMEOUT", "INTERNAL_FAILURE"),
+    *("SERVICE_UNAVAILABLE", "SLOW_DOWN", "THROTTLING"),
+)
+
+
+def is_out_of_reach(error: Exception) -> bool:
+    """Whether S3 could not be asked, or did not answer: of a file that says nothing."""
+    said = _S3_ERROR.search(str(error))
+    return isinstance(error, OSError) and said is not None and said[1] in _OUT_OF_REACH
+
+
+@contextlib.contextmanager
+def _plain_s3_errors(path: str) -> Iterator[None]:
+    """What S3 refuses comes as an OSError that only Amazon's names tell apart."""
+    try:
+        yield
+    except OSError as error:
+        said = _S3_ERROR.search(str(error))
+        if said is None or said[1] not in _NOT_PERMITTED:
+            raise
+        raise PermissionError(
+            f"S3 does not permit {said[2]} of s3://{path} ({said[1]}): these credentials must be"
+            " permitted that, by their own policies and by that of the bucket"
+        ) from error
 
 
 class HdfsSystem(System):

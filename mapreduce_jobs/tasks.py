@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import pickle
 import posixpath
@@ -30,6 +31,7 @@ from model_dofns.scorer import ScoredRecords, Scorer
 _ATTEMPT_VARIABLES: Final = ("mapreduce_task_attempt_id", "mapred_task_id")
 _USER_VARIABLES: Final = ("mapreduce_job_user_name", "user_name")
 _WATCH_SECONDS: Final = 0.5
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,15 @@ class Task:
             model=self._scorer.metadata,
         )
         put(self._store, self._plan.job.folder, RECEIPTS, self._attempt, receipt.to_json())
+
+    def abandon(self) -> None:
+        """Close what is open, without a receipt: a store shows a file only when it is closed, and
+        that must not be after the launcher has removed the files of a job that failed."""
+        for writer in (self._predictions, self._rejects):
+            try:
+                writer.abandon()
+            except Exception:  # what made the task fail matters, and is raised
+                _LOGGER.warning("A file that is no longer needed was not closed.", exc_info=True)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import posixpath
@@ -119,6 +120,20 @@ class PartsWriter:
         """Write what is left, and say what has been written."""
         self._close_part()
         return self._written
+
+    def abandon(self) -> None:
+        """Let go of the file that is being written; it is closed, and no one is to read it.
+
+        Raises:
+            Exception: whatever closing it raises; it is let go of all the same.
+        """
+        part, file = self._part, self._file
+        self._part = self._file = None
+        with contextlib.ExitStack() as stack:
+            if file is not None:
+                stack.callback(file.close)
+            if part is not None:  # first, or what it still holds would be written to a closed file
+                stack.callback(part.close)
 
     def _next_path(self) -> str:
         return f"{self._path}-{len(self._written):05d}{self._suffix}"
