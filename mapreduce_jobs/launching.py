@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import heapq
 import logging
 import os
@@ -22,7 +21,7 @@ from mrjob.step import StepFailedException
 from mapreduce_jobs.options import ON_A_CLUSTER, Options
 from mapreduce_jobs.receipts import FAILURES, ORDERS, RECEIPTS, Order, contents, task_of
 from mapreduce_jobs.stores import make_private
-from mapreduce_jobs.tasks import LAUNCHER, TaskPlan
+from mapreduce_jobs.tasks import TaskPlan
 from model_dofns.exceptions import DoesNotFitError, ScoringError, UsageError
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
@@ -167,11 +166,7 @@ def workplace(job: Job) -> Iterator[str]:
     if job.runner in ON_A_CLUSTER:
         yield job.folder.temporary
         return
-    with (
-        tempfile.TemporaryDirectory(prefix="model-dofns-") as folder,
-        open(posixpath.join(folder, LAUNCHER), "wb") as file,
-    ):
-        fcntl.lockf(file, fcntl.LOCK_EX)  # for as long as this process lives
+    with tempfile.TemporaryDirectory(prefix="model-dofns-") as folder:
         yield folder
 
 
@@ -193,8 +188,7 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
         # own, though it may stand for the largest file of all.
         width = max(map(len, lines)) - 1
         lines = [line.rstrip(b"\n").ljust(width) + b"\n" for line in lines]
-    launcher = posixpath.join(folder, LAUNCHER) if job.runner == "local" else None
-    travelling = replace(plan, job=replace(job, files=()), launcher=launcher)
+    travelling = replace(plan, job=replace(job, files=()))
     written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): b"".join(lines)}
     for each, content in written.items():
         with store.create(each) as file:

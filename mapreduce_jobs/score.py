@@ -23,6 +23,7 @@ from mrjob.protocol import RawValueProtocol
 
 from mapreduce_jobs import launching
 from mapreduce_jobs.committing import commit
+from mapreduce_jobs.local import LocalRunner
 from mapreduce_jobs.mapper import ScoreMapperMixin, count
 from mapreduce_jobs.options import (
     ON_A_CLUSTER,
@@ -43,7 +44,6 @@ from mapreduce_jobs.tasks import (
     Task,
     TaskPlan,
     act_as_the_job_s_user,
-    end_with_launcher,
     end_with_parent,
     failures_told,
 )
@@ -97,6 +97,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
     def run(cls) -> NoReturn:
         """Run the command line of this process, which is a task's or launches a job, and exit."""
         if any(flag in sys.argv for flag in _TASK_FLAGS):
+            end_with_parent()
             super().run()
             sys.exit()
         exit_code = cls.main()
@@ -215,6 +216,10 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
             job = replace(job, formats={**job.formats, "parquet": FORMATS["parquet"]})
         return job
 
+    def _runner_class(self) -> Any:
+        is_local = self.options.runner == "local"
+        return LocalRunner if is_local else super()._runner_class()
+
     def _point_at(
         self, job: Job, plan_path: str, folder: str, settings: launching.RunnerSettings
     ) -> None:
@@ -277,10 +282,6 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         self._store = ClusterStore()
         with failures_told(self._store, os.path.dirname(self.options.task)):
             self._plan = TaskPlan.from_bytes(self._store.read(self.options.task))
-            if self._plan.launcher is not None:
-                end_with_launcher(self._plan.launcher)
-            elif self._plan.job.runner != "inline":
-                end_with_parent()
             with stdout_is_data(self), logging_at(self._plan.job.options.log_level):
                 yield
 

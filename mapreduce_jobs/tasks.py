@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import logging
 import os
@@ -33,7 +32,6 @@ from model_dofns.scorer import ScoredRecords, Scorer
 _ATTEMPT_VARIABLES: Final = ("mapreduce_task_attempt_id", "mapred_task_id")
 _USER_VARIABLES: Final = ("mapreduce_job_user_name", "user_name")
 _WATCH_SECONDS: Final = 0.5
-LAUNCHER: Final = "launcher"  # the name of the file that it holds locked
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -45,13 +43,11 @@ class TaskPlan:
         job: the job, without its list of files.
         keeps_records: whether records are written, with their predictions.
         gives_pairs: whether records are handed to the job's own ``key_values``.
-        launcher: a file that the launcher holds locked, where that is on the same machine.
     """
 
     job: Job
     keeps_records: bool = True
     gives_pairs: bool = False
-    launcher: str | None = None
 
     def to_bytes(self) -> bytes:
         return library_version().encode() + b"\n" + pickle.dumps(self)
@@ -217,24 +213,6 @@ def end_with_parent() -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_WATCH_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def end_with_launcher(path: str) -> None:
-    """End this process when the launcher ends, however that ends.
-
-    It is not this one's parent: mrjob's local runner puts a process between them, which goes on.
-
-    Args:
-        path: a file that the launcher holds locked; unlike other locks, a record lock is not
-            inherited by processes that are forked.
-    """
-
-    def watch() -> None:
-        with contextlib.suppress(FileNotFoundError), open(path, "r+b") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import TextIO
 
 from model_dofns.exceptions import (
@@ -64,26 +63,17 @@ def say(text: str, stream: TextIO | None) -> None:
 def endings_as_interrupts() -> Iterator[None]:
     """What a scheduler sends is taken as what a person sends: the job is cancelled and marked.
 
-    What is ignored stays so: SIGHUP with nohup, SIGINT in the background of a script. A thread that
-    is not the main one cannot say what signals mean, and leaves that alone.
+    What is ignored stays so, as SIGHUP is with nohup. A thread that is not the main one cannot say
+    what signals mean, and leaves that alone.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    this_process = os.getpid()
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        if os.getpid() != this_process:  # one that was forked meanwhile, and ends without a word
-            sys.exit(128 + number)
-        raise KeyboardInterrupt
-
-    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {ending: signal.getsignal(ending) for ending in endings}
-    heard = [ending for ending in endings if before[ending] not in (signal.SIG_IGN, None)]
-    for ending in heard:
-        signal.signal(ending, interrupt)
+    endings = (signal.SIGTERM, signal.SIGHUP)
+    heard = [ending for ending in endings if signal.getsignal(ending) not in (signal.SIG_IGN, None)]
+    before = [signal.signal(ending, signal.default_int_handler) for ending in heard]
     try:
         yield
     finally:
-        for ending in heard:
-            signal.signal(ending, before[ending])
+        for ending, handler in zip(heard, before, strict=True):
+            signal.signal(ending, handler)

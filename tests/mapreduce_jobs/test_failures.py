@@ -74,9 +74,7 @@ def after_launch(patch: pytest.MonkeyPatch, happens: Callable[[], Any]) -> None:
     patch.setattr(launching, "run_tasks", late)
 
 
-@pytest.mark.parametrize("runner", [(), LOCAL], ids=["inline", "local"])
 def test_a_file_that_vanishes_fails_the_job(
-    runner: tuple[str, ...],
     given: Path,
     tmp_path: Path,
     score: Score,
@@ -85,7 +83,7 @@ def test_a_file_that_vanishes_fails_the_job(
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         after_launch(patch, (given / "b.jsonl").unlink)
-        ended = score("--model", PLAIN, "--output-dir", out, *runner, given)
+        ended = score("--model", PLAIN, "--output-dir", out, given)
     assert ended.exit_code == 1
     for hint in ("FileNotFoundError", f"{given}/b.jsonl", "--overwrite", "--skip", str(out)):
         assert hint in ended.err

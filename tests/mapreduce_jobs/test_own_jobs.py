@@ -139,15 +139,6 @@ def test_predictions_may_be_kept_beside_the_results(
     assert rows == [9, 9, 9]
 
 
-def test_results_of_several_processes(
-    given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    words = ("-r", "local", "--num-cores", "2", "--at-least", "1", "--log-level", "error")
-    pairs = run_job(CountColours, capsys, *WORDS, out, *words, given)
-    assert pairs == {"red": 6, "green": 9, "blue": 9, "pairs": 24, "tasks": 2}
-
-
 def test_a_second_step(given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_lines(given / "d.jsonl", records(2))  # red and green
     write_lines(given / "e.jsonl", records(1))

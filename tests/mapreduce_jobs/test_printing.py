@@ -50,7 +50,17 @@ def test_a_model_that_prints_spoils_neither_pairs_nor_predictions(
     runner: tuple[str, ...], given: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    words = (*runner, "--model", LOUD, "--output-dir", out, "--keep-predictions", given)
+    words = (
+        *runner,
+        "--model",
+        LOUD,
+        "--output-dir",
+        out,
+        "--keep-predictions",
+        "--at-least",
+        "1",
+        given,
+    )
     ended = wait_for(start_apart(*words, program=COUNT))  # its stdout is a pipe
     assert ended.exit_code == 0, ended.err
     first_words = [line.split()[0] for line in ended.out.splitlines()]
@@ -58,7 +68,7 @@ def test_a_model_that_prints_spoils_neither_pairs_nor_predictions(
     for way in WAYS:  # the launcher has loaded the model as well
         assert way in ended.err
     lines = [line for path in out.glob("part-*") for line in path.read_text().splitlines()]
-    assert sorted(lines) == ['"blue"\t3', '"green"\t3', '"pairs"\t9', '"red"\t3', '"tasks"\t1']
+    assert sorted(lines) == ['"blue"\t3', '"green"\t3', '"pairs"\t8', '"red"\t2', '"tasks"\t1']
     expected = scored_directly(given, "jsonl", PLAIN)
     assert read_result(out / "_predictions").predictions == expected.predictions
 
