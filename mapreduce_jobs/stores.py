@@ -82,7 +82,7 @@ class ClusterStore(Store):
 
     def delete_files(self, paths: Sequence[str]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            list(threads.map(self.delete, paths))
+            list(threads.map(_delete_file, paths))
 
     def delete(self, path: str) -> None:
         system, inner = _found(path)
@@ -136,6 +136,13 @@ def _in_time(look: Callable[[], object]) -> None:
         raise TimeoutError(f"no answer within {_PATIENCE_SECONDS:.0f} seconds") from None
     if error is not None:
         raise error
+
+
+def _delete_file(path: str) -> None:
+    """Remove a file; a folder of that name is a person's, and stays."""
+    system, inner = _found(path)
+    if (found := system.found(inner)) is not None and not found.is_folder:
+        system.delete(found)
 
 
 def _rename(source: str, target: str) -> None:
