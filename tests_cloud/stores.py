@@ -139,8 +139,11 @@ class Bucket:
             (folder / name).write_bytes(data)
         manifest = folder / "_manifest.json"
         if manifest.exists():
-            here, there = json.dumps(str(folder)), json.dumps(self.url(path))
-            manifest.write_text(manifest.read_text().replace(there[:-1], here[:-1]))
+            here, there = (
+                json.dumps(place, ensure_ascii=False)[:-1]
+                for place in (str(folder), self.url(path))
+            )
+            manifest.write_text(manifest.read_text().replace(there, here))
         return folder
 
 

@@ -34,6 +34,7 @@ from model_dofns.exceptions import UnreadableFileError
 pytestmark = pytest.mark.parametrize("bucket", ["amazon"], indirect=True)
 
 LINES = b"".join(json.dumps(row).encode() + b"\n" for row in records(2_000))
+FEW_LINES = b"".join(LINES.splitlines(keepends=True)[:5])
 COUNT_COLOURS = Path(__file__).parent / "count_colours.py"
 
 
@@ -120,8 +121,9 @@ def test_a_whole_bucket_is_a_folder(s3: Bucket, score: Score, tmp_path: Path) ->
 
     for name in s3.names():
         s3.delete(name)
-    (tmp_path / "in.jsonl").write_bytes(LINES)
-    ended = score("--model", PLAIN, "--output-dir", s3.url(), tmp_path / "in.jsonl")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jsonl").write_bytes(LINES)
+    ended = score("--model", PLAIN, "--output-dir", s3.url(), tmp_path / "in")
     assert ended.exit_code == 0, ended.err
     assert s3.names() == {"_job.json", "_manifest.json", "part-00000-of-00001.jsonl"}
 
@@ -130,7 +132,7 @@ def test_a_whole_bucket_is_a_folder(s3: Bucket, score: Score, tmp_path: Path) ->
 
 
 def test_overwrite_removes_what_a_job_wrote_and_only_that(s3: Bucket, score: Score) -> None:
-    s3.put("in/a.jsonl", LINES)
+    s3.put("in/a.jsonl", FEW_LINES)
     last = s3.put("in/b.jsonl", json.dumps(record(1, x=13.0)).encode() + b"\n")
     for name in ("in/", "in/none/", "out/"):  # folders, as consoles make them: empty
         s3.put(name, b"")
