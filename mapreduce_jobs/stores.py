@@ -170,6 +170,13 @@ def _in_time(look: Callable[[], object]) -> None:
         raise error
 
 
+def _delete_file(path: str) -> None:
+    """Remove a file; a folder of that name is a person's, and stays."""
+    system, inner = _found(path)
+    if (found := system.found(inner)) is not None and not found.is_folder:
+        system.delete(found)
+
+
 def _rename(source: str, target: str) -> None:
     system, inner = _found(source)
     system.rename(inner, _found(target)[1])
