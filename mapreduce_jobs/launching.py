@@ -22,7 +22,12 @@ from mapreduce_jobs.options import ON_A_CLUSTER, Options
 from mapreduce_jobs.receipts import FAILURES, ORDERS, RECEIPTS, Order, contents, task_of
 from mapreduce_jobs.stores import make_private
 from mapreduce_jobs.tasks import TaskPlan
-from model_dofns.exceptions import DoesNotFitError, ScoringError, UsageError
+from model_dofns.exceptions import (
+    DoesNotFitError,
+    OutputFolderError,
+    ScoringError,
+    UsageError,
+)
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
 from model_dofns.jobs.store import is_url
@@ -33,6 +38,8 @@ _STORES: Final = {"hadoop": "hdfs:// or s3://", "emr": "s3://"}
 _TASK_COUNTS: Final = ("mapreduce.job.maps", "mapred.map.tasks")  # new name and old
 # To open a file costs as much as to read so many bytes of it.
 _OPENING_BYTES: Final = 1 << 20
+# What Hadoop's command line, where names are URLs, globs and lists, does not take as it is.
+_UNFIT_CHARACTER = re.compile(r"[^\w./:+=~@()!;&$-]")
 _JOB_ID = re.compile(r"Running job: (job_\d+_\d+)")
 _LOGGER = logging.getLogger(__name__)
 
@@ -155,6 +162,20 @@ def orders_of(job: Job, tasks: int | None) -> list[Order]:
 def _cost(each: FileRange) -> int:
     """What it takes to read a range, in bytes."""
     return _OPENING_BYTES + min(each.part.stop, each.file.bytes) - each.part.start
+
+
+def refuse_unfit_folder(job: Job) -> None:
+    """Refuse an output folder that Hadoop could not be told of; files of the input it never is.
+
+    Raises:
+        OutputFolderError: there is such a character in its name.
+    """
+    folder = job.folder.path
+    if job.runner == "hadoop" and (found := _UNFIT_CHARACTER.search(folder)):
+        raise OutputFolderError(
+            f"the output folder {folder} has {found[0]!r} in its name, which Hadoop's command line"
+            " would read as something else: name another folder"
+        )
 
 
 @contextlib.contextmanager

@@ -30,6 +30,11 @@ class ScoreMapperMixin:
     whatever step or protocol makes them. The model is loaded in ``mapper_init``, once a task. Where
     a job has steps of its own, they name ``mapper_init``, ``mapper`` and ``mapper_final`` together.
 
+    On a cluster lines come through Hadoop Streaming, which also ends them at a carriage return: a
+    record with one between its tokens, white space elsewhere, is two broken ones there. With
+    ``-D textinputformat.record.delimiter=$'\\n'`` it ends them at line ends alone. Files that are
+    read by :class:`~mapreduce_jobs.score.ScoreJob` do not pass it.
+
     Attributes:
         MODEL: the model.
         BATCH_SIZE: how many records are scored at once.

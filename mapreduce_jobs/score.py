@@ -212,6 +212,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         if options.runner in ON_A_CLUSTER:
             launching.refuse_local_paths(options)
         job = plan(options, ClusterStore(), "mapreduce", options.runner)
+        launching.refuse_unfit_folder(job)
         if self._gives_pairs:  # of whole records, whichever fields are written
             job = replace(job, formats={**job.formats, "parquet": FORMATS["parquet"]})
         return job

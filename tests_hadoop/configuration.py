@@ -36,11 +36,12 @@ _PORTS = (
     "historyserver_web",
 )
 PORTS = len(_PORTS)
-# What `hadoop WORD` runs; mrjob calls no other.
+# What `hadoop WORD` runs; mrjob calls no other, and our launcher `job` alone.
 _MAIN_CLASSES = {
     "version": "org.apache.hadoop.util.VersionInfo",
     "fs": "org.apache.hadoop.fs.FsShell",
     "jar": "org.apache.hadoop.util.RunJar",
+    "job": "org.apache.hadoop.mapred.JobClient",
 }
 
 

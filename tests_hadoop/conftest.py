@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests"), str(HERE)]
 
 from cluster import Cluster, free_base_port  # noqa: E402  # found by the path
 from jars import MissingProgramError, default_cache, jars_folder, require_programs  # noqa: E402
+from scoring import Scoring  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,9 @@ def hadoop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def hadoop_environment(hadoop: Cluster) -> dict[str, str]:
     """This process's, with what makes `hadoop` the cluster's, and the user one of its."""
     return {**os.environ, **hadoop.environment()}
+
+
+@pytest.fixture(scope="session")
+def scoring(hadoop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Scoring:
+    """Jobs of ours on the cluster."""
+    return Scoring(hadoop, tmp_path_factory.mktemp("scoring"))
