@@ -119,12 +119,6 @@ def make_private(folder: str) -> None:
     system.make_private(inner)
 
 
-def _delete_file(path: str) -> None:
-    system, inner = _found(path)
-    if (found := system.found(inner)) is not None and not found.is_folder:
-        system.delete(found)
-
-
 def _look_up(path: str) -> None:
     """Ask its file system for something.
 
