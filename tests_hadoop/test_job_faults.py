@@ -269,8 +269,8 @@ def test_a_file_that_vanishes_after_the_launch_fails_the_job(
 
 def test_bad_files_are_skipped_and_named_if_told_so(scoring: Scoring, tmp_path: Path) -> None:
     write_poison_first(tmp_path / "data")
-    lines = write_lines(tmp_path / "lines", records(200)).read_bytes()
-    (tmp_path / "data" / "cut short.jsonl.gz").write_bytes(gzip.compress(lines, 0)[:-5_000])
+    lines = write_lines(tmp_path / "lines", [record(1)] * 80_000).read_bytes()  # a block and more
+    (tmp_path / "data" / "cut short.jsonl.gz").write_bytes(gzip.compress(lines)[:-1_000])
     files = scoring.put(tmp_path / "data")
     cut, closed, vanishing = (
         f"{files}/{name}" for name in ("cut short.jsonl.gz", "closed.jsonl", "vanishing é.jsonl")
@@ -290,7 +290,7 @@ def test_bad_files_are_skipped_and_named_if_told_so(scoring: Scoring, tmp_path: 
     assert "PermissionError" in errors[closed]
     read = {file.path: file.records or 0 for file in manifest.inputs}
     assert (read[f"{files}/a.jsonl"], read[closed], read[vanishing]) == (301, 0, 0)
-    assert 0 < read[cut] < 200
+    assert 0 < read[cut] < 80_000
 
 
 @pytest.mark.parametrize("character", [" ", ",", "%", "'", "{", "#"])
