@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +35,9 @@ class LocalRunner(LocalMRJobRunner):  # type: ignore[misc]  # mrjob ships no typ
     def _run_multiple(
         self, funcs: Iterable[Callable[[], None]], num_processes: int | None = None
     ) -> None:
+        if threading.current_thread() is threading.main_thread():
+            # Where a model has them ignored, no one learns how a task has ended.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with ThreadPoolExecutor(num_processes or self._num_cores()) as threads:
             try:
                 futures = [threads.submit(func) for func in funcs]
