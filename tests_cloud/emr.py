@@ -102,7 +102,7 @@ class Elastic:
             stdin=subprocess.DEVNULL,  # which mrjob would else read as input
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,  # of a machine that others use as well
             check=False,
         )
 

@@ -196,7 +196,7 @@ def finalized(to: PartsSink, bundles: list[list[OutputFile]]) -> list[OutputFile
     return [from_text(text) for text in to.finalize_write(None, bundles, once)]
 
 
-class WorkerGoneError(Exception):
+class WorkerGoneError(OSError):
     """In the middle of a step."""
 
 
