@@ -7,7 +7,6 @@ import gzip
 import json
 import signal
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from job_runs import (
     write_lines,
 )
 from models import POISON
-from processes import ContainerProcess, wait_for_end
+from processes import ContainerProcess, Kind, wait_for_end
 from scoring import Scoring, end, while_running
 
 # Two orders of two files each: a larger one first, and it is the second one of an order whose
@@ -79,11 +78,11 @@ class Run:
                 return found
         raise AssertionError(f"{count} attempts were to come to poison: {self.attempts()}")
 
-    def process_of(self, kind: str, attempt: str) -> ContainerProcess:
+    def process_of(self, kind: Kind, attempt: str) -> ContainerProcess:
         """The mapper of an attempt, or the JVM that has started it."""
         (found,) = (
             each
-            for each in self.scoring.cluster.processes(kind)  # type: ignore[arg-type]  # a Kind
+            for each in self.scoring.cluster.processes(kind)
             if attempt in (each.attempt, *each.command)
         )
         return found
@@ -150,7 +149,7 @@ def undisturbed(
 
 @pytest.mark.parametrize("kind", ["mapper", "task"])
 def test_a_task_that_is_killed_is_done_once_more(
-    kind: str, scoring: Scoring, files: str, undisturbed: object, tmp_path: Path
+    kind: Kind, scoring: Scoring, files: str, undisturbed: object, tmp_path: Path
 ) -> None:
     with running(scoring, tmp_path / "notes", "WaitingModel", *TWO_TASKS, files) as run:
         (first,) = run.wait_for_attempts()
@@ -231,13 +230,8 @@ def test_an_interrupt_ends_what_runs_on_the_cluster(
         assert ended.exit_code == 130, ended.err
         assert "killing it failed" not in ended.err
         assert wait_for_end([mapper.process], 30)
-        assert _state_of(scoring.cluster, mapper.application) == "KILLED"
-
-
-def _state_of(cluster: Cluster, application: str) -> str:
-    address = cluster._layout().address("resourcemanager_web")
-    with urllib.request.urlopen(f"http://{address}/ws/v1/cluster/apps/{application}") as answer:
-        return str(json.load(answer)["app"]["finalStatus"])
+        job = mapper.application.replace("application", "job")
+        assert "Job state: KILLED" in scoring.cluster.hadoop("job", "-status", job).stdout
 
 
 ONE_TRY = ("-D", "mapreduce.job.maps=1", "-D", "mapreduce.map.maxattempts=1")
