@@ -9,7 +9,7 @@ PRISM_VERSION := v2.77.0
 .PHONY: help score test test-engines test-cloud test-hadoop hadoop hadoop-stop lint format bench prism lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 score: $(VENV)/ready ## set up and score the example's real data, in all formats
 	@$(BIN)/python examples/make_iris_data.py build/irises

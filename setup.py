@@ -26,6 +26,7 @@ TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",
     "scikit-learn>=1.5,<2",  # the example model, and its real data
+    "uv>=0.5",  # environments of other Pythons
 ]
 TEST_CLOUD = [  # with the extras gcp and aws
     "gcp-storage-emulator>=2024.8",

@@ -19,14 +19,14 @@ from apache_beam.pvalue import AsIter
 
 from beam_jobs.files import BLOCKS, UNREADABLE, ReadBlocks
 from beam_jobs.options import Options
-from beam_jobs.sink import PartsSink
+from beam_jobs.sink import PartsSink, from_text
 from beam_jobs.stores import BeamStore, use_options
 from model_dofns.counters import Report
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn
 from model_dofns.formats.base import Block
 from model_dofns.jobs import planning
 from model_dofns.jobs.accounts import file_reject, write_manifest
-from model_dofns.jobs.parts import PredictionsPart, RejectsPart, from_text
+from model_dofns.jobs.parts import PredictionsPart, RejectsPart
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
 from model_dofns.manifest import InputFile

@@ -7,14 +7,16 @@ and its temporary folder is read as data.
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from apache_beam.io.iobase import Sink
 from apache_beam.io.iobase import Writer as BundleWriter
 
-from model_dofns.jobs.parts import Part, PartsWriter, commit_parts, to_text
+from model_dofns.jobs.parts import Part, PartsWriter, commit_parts, from_fields
 from model_dofns.jobs.store import Store
 from model_dofns.manifest import OutputFile
 
@@ -83,3 +85,13 @@ class BundlePartsWriter(PartsWriter, BundleWriter):  # type: ignore[misc]  # not
 
     def at_capacity(self) -> bool:
         return False
+
+
+def to_text(file: OutputFile) -> str:
+    """A finished file as JSON: what a sink yields must be text."""
+    return json.dumps(asdict(file))
+
+
+def from_text(text: str) -> OutputFile:
+    """What :func:`to_text` wrote."""
+    return from_fields(json.loads(text))

@@ -2,9 +2,10 @@
 
     python benchmarks/bench.py [--rows 200000 2000000] [--repeat 3]
 
-Makes irises with a seeded random generator, runs benchmarks/limit.py and ``beam_jobs.score`` in
-turn, each in a process of its own, checks that both give the same predictions, and prints a table
-in Markdown. Marginal is the time between the two sizes, a million rows: start-up taken out.
+Makes irises with a seeded random generator, runs benchmarks/limit.py, ``beam_jobs.score`` and
+``mapreduce_jobs.score -r inline`` in turn, each in a process of its own, checks that all give the
+same predictions, and prints a table in Markdown. Marginal is the time between the two sizes, a
+million rows: start-up taken out. CPU time is beside it, as it depends less on what else runs.
 """
 
 import argparse
@@ -30,6 +31,7 @@ import pyarrow.parquet as pq
 
 HERE = Path(__file__).parent
 FIELDS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+WHO = ("limit", "beam", "mrjob inline")
 # What is measured, and how its files are named behind the number of rows.
 INPUTS = {
     "jsonl": ".jsonl",
@@ -55,15 +57,16 @@ def make_input(folder: Path, rows: int) -> None:
             pyarrow.csv.write_csv(texts, cells, options)
 
 
-def timed(command: list[str]) -> tuple[float, float]:
-    """Seconds, and megabytes of the largest process."""
+def timed(command: list[str]) -> tuple[float, float, float]:
+    """Seconds, those of CPU, and megabytes of the largest process."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors = process.stderr.read() if process.stderr else b""
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed:\n{errors.decode()}")
-    return time.perf_counter() - begin, usage.ru_maxrss / 1024
+    cpu = usage.ru_utime + usage.ru_stime
+    return time.perf_counter() - begin, cpu, usage.ru_maxrss / 1024
 
 
 def checksum(paths: list[str]) -> tuple[int, float]:
@@ -89,6 +92,7 @@ def main() -> None:
     arguments = parser.parse_args()
     small, large = arguments.rows
     seconds: dict[tuple[str, str, int], list[float]] = {}
+    cpu_seconds: dict[tuple[str, str, int], list[float]] = {}
     memory: dict[tuple[str, str, int], float] = {}
     # A child's peak memory counts that of the process it was forked from: keep this one small.
     elsewhere = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
@@ -101,51 +105,59 @@ def main() -> None:
                 for rows in (small, large):
                     source = str(folder / f"{rows}{suffix}")
                     sums = []
-                    for who in ("limit", "beam"):
+                    for who in WHO:
                         target = folder / f"out-{who}"
                         shutil.rmtree(target, ignore_errors=True)
                         if who == "limit":
                             target.mkdir()
                             script = [str(HERE / "limit.py"), source, str(target / f"part{suffix}")]
-                        else:
+                        elif who == "beam":
                             script = ["-m", "beam_jobs.score", "--model", "iris"]
                             script += ["--input", source, "--output", str(target)]
+                        else:
+                            script = ["-m", "mapreduce_jobs.score", "--model", "iris"]
+                            script += ["--output-dir", str(target), source]
                         key = (name, who, rows)
-                        took, peak = timed([sys.executable, *script])
+                        took, cpu, peak = timed([sys.executable, *script])
                         seconds.setdefault(key, []).append(took)
+                        cpu_seconds.setdefault(key, []).append(cpu)
                         memory[key] = max(peak, memory.get(key, 0))
                         parts = glob.glob(f"{target}/part*")
                         sums.append(elsewhere.submit(checksum, parts).result())
-                    (count, total), (limit_count, limit_total) = sums[1], sums[0]
-                    assert count == limit_count == rows, sums
-                    assert abs(total - limit_total) < 1e-9 * total, sums
-    print_table(seconds, memory, small, large)
+                    limit_count, limit_total = sums[0]
+                    for count, total in sums:
+                        assert count == limit_count == rows, sums
+                        assert abs(total - limit_total) < 1e-9 * total, sums
+    print_table(seconds, cpu_seconds, memory, small, large)
 
 
 def print_table(
     seconds: dict[tuple[str, str, int], list[float]],
+    cpu_seconds: dict[tuple[str, str, int], list[float]],
     memory: dict[tuple[str, str, int], float],
     small: int,
     large: int,
 ) -> None:
-    def marginal(name: str, who: str) -> float:
-        lower, upper = (statistics.median(seconds[name, who, rows]) for rows in (small, large))
+    def marginal(times: dict[tuple[str, str, int], list[float]], name: str, who: str) -> float:
+        lower, upper = (statistics.median(times[name, who, rows]) for rows in (small, large))
         return (upper - lower) / (large - small) * 1e6
 
-    print(f"| | {small:,} rows, s | {large:,} rows, s | s a million more | x limit | peak MB |")
-    print("|---|---|---|---|---|---|")
+    print(
+        f"| | {small:,} rows, s | {large:,} rows, s | s a million more | x limit"
+        " | CPU s a million more | x limit | peak MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name in INPUTS:
-        for who in ("limit", "beam"):
+        for who in WHO:
             cells = []
             for rows in (small, large):
                 runs = seconds[name, who, rows]
                 cells.append(f"{statistics.median(runs):.2f} ({min(runs):.2f}-{max(runs):.2f})")
-            ratio = marginal(name, who) / marginal(name, "limit")
-            peaks = " / ".join(f"{memory[name, who, rows]:.0f}" for rows in (small, large))
-            print(
-                f"| {name}, {who} | {cells[0]} | {cells[1]} | {marginal(name, who):.2f}"
-                f" | {ratio:.2f} | {peaks} |"
-            )
+            for times in (seconds, cpu_seconds):
+                own = marginal(times, name, who)
+                cells += [f"{own:.2f}", f"{own / marginal(times, name, 'limit'):.2f}"]
+            cells.append(" / ".join(f"{memory[name, who, rows]:.0f}" for rows in (small, large)))
+            print(f"| {name}, {who} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from model_dofns.exceptions import UsageError
 from model_dofns.jobs.options import EXIT_CODES, JobOptions, add_flags, flag_words
@@ -27,6 +27,8 @@ examples:
 
 """
 
+ON_A_CLUSTER: Final = ("hadoop", "emr")
+_RUNNERS: Final = ("inline", "local", *ON_A_CLUSTER)
 # What mrjob calls otherwise than a job's options do.
 _OTHER_NAMES = {"input": "args", "output": "output_dir"}
 _MAX_FILES_DEEP = 100
@@ -82,12 +84,12 @@ def _unpacked(words: Sequence[str], deep: int) -> Iterator[str]:
             yield word
             continue
         if deep > _MAX_FILES_DEEP:
-            raise UsageError(f"a file of flags cannot be read: {word[1:]} names itself")
+            raise UsageError(f"the file of flags {word[1:]} cannot be read: it names itself")
         try:
             with open(word[1:], encoding="utf-8") as file:
                 yield from _unpacked([each for line in file for each in flag_words(line)], deep + 1)
         except (OSError, ValueError) as error:
-            raise UsageError(f"a file of flags cannot be read: {error}") from error
+            raise UsageError(f"the file of flags {word[1:]} cannot be read: {error}") from error
 
 
 def options_of(parsed: argparse.Namespace) -> Options:
@@ -102,6 +104,8 @@ def options_of(parsed: argparse.Namespace) -> Options:
     }
     values["input"] = tuple(values["input"])
     values["runner"] = values["runner"] or "inline"
+    if values["runner"] not in _RUNNERS:
+        raise UsageError(f"-r {values['runner']} is none of {', '.join(_RUNNERS)}")
     for name, flag in (("model", "--model"), ("output", "--output-dir")):
         if not values[name]:
             raise UsageError(f"{flag} is required; see --help")

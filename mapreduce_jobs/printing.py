@@ -19,7 +19,8 @@ def stdout_is_data(job: MRJob) -> Iterator[None]:
     mrjob's inline runner puts binary files in the place of ``sys.stdout`` and ``sys.stderr``, where
     any ``print`` would fail. Elsewhere they are the process's own, and a library of C may print as
     well; such a process is a task, which has nothing more to print when this ends, so its stdout is
-    not given back: models print when they are imported, before this, and when Python ends.
+    not given back: models print when Python ends, too. What is printed before this, while the job's
+    own script is imported, is kept out only as far as it is still in Python's buffer.
     """
     given = sys.stdout, sys.stderr
     job_streams = job._stdout, job._stderr
@@ -44,8 +45,19 @@ def stdout_is_data(job: MRJob) -> Iterator[None]:
 @contextlib.contextmanager
 def stdout_is_the_launcher_s() -> Iterator[None]:
     """What a model prints where a job is launched is not what became of the job."""
-    with _stdout_to_stderr(gives_back=True), contextlib.redirect_stdout(sys.stderr):
+    with (
+        _stdout_to_stderr(gives_back=True),
+        open(os.devnull, "w", encoding="utf-8", errors="backslashreplace") as nowhere,
+        contextlib.redirect_stderr(sys.stderr or nowhere) as notes,  # mrjob wants both open
+        contextlib.redirect_stdout(notes),
+    ):
         yield
+
+
+def nothing_more_is_printed() -> None:
+    """For the end of a process: a model may print even then."""
+    with _stdout_to_stderr(gives_back=False):
+        sys.stdout = sys.stderr
 
 
 @contextlib.contextmanager

@@ -14,18 +14,19 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats.base import Range
-from model_dofns.jobs.output_folder import OutputFolder
 from model_dofns.jobs.parts import from_fields
 from model_dofns.jobs.reading import FileRange
 from model_dofns.jobs.store import Store
 from model_dofns.manifest import InputFile, OutputFile
 from model_dofns.model_spec import ModelMetadata
 
+_AT_ONCE = 16  # most of reading a small file is waiting, where files are far away
 RECEIPTS = "receipts"
 FAILURES = "failures"
 ORDERS = "orders"
@@ -96,18 +97,25 @@ class Receipt:
         return cls(**fields)
 
 
-def put(store: Store, folder: OutputFolder, kind: str, attempt: str, content: bytes) -> None:
+def put(store: Store, temporary: str, kind: str, attempt: str, content: bytes) -> None:
     """Put a small file in place, whole or not at all."""
-    written = posixpath.join(folder.temporary, f"{kind}-{attempt}")
+    written = posixpath.join(temporary, f"{kind}-{attempt}")
     with store.create(written) as file:
         file.write(content)
-    store.rename([written], [posixpath.join(folder.temporary, kind, f"{attempt}.json")])
+    store.rename([written], [posixpath.join(temporary, kind, attempt)])
 
 
-def contents(store: Store, folder: OutputFolder, kind: str) -> list[bytes]:
-    """The files that attempts have put in place, the first attempts first."""
-    above = posixpath.join(folder.temporary, kind)
-    return [store.read(posixpath.join(above, name)) for name in sorted(store.names(above))]
+def contents(store: Store, temporary: str, kind: str) -> dict[str, bytes]:
+    """What attempts have put in place, by their names, the first attempts of a task first."""
+    names = sorted(store.names(posixpath.join(temporary, kind)))
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        read = threads.map(lambda name: store.read(posixpath.join(temporary, kind, name)), names)
+        return dict(zip(names, read, strict=True))
+
+
+def task_of(attempt: str) -> str:
+    """The task that an attempt is one of: Hadoop numbers attempts at the end of their names."""
+    return attempt.rpartition("_")[0]
 
 
 def one_each(receipts: Iterable[Receipt], orders: Sequence[Order]) -> list[Receipt]:

@@ -8,9 +8,14 @@ Tasks run this file, or that of a subclass, as a script, in a folder of their ow
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import functools
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from mrjob.job import MRJob
@@ -18,9 +23,21 @@ from mrjob.protocol import RawValueProtocol
 
 from mapreduce_jobs import launching
 from mapreduce_jobs.committing import commit
-from mapreduce_jobs.mapper import ScoreMapperMixin
-from mapreduce_jobs.options import Options, add_job_flags, options_of, print_help, words_of
-from mapreduce_jobs.printing import stdout_is_data, stdout_is_the_launcher_s
+from mapreduce_jobs.local import LocalRunner
+from mapreduce_jobs.mapper import ScoreMapperMixin, count
+from mapreduce_jobs.options import (
+    ON_A_CLUSTER,
+    Options,
+    add_job_flags,
+    options_of,
+    print_help,
+    words_of,
+)
+from mapreduce_jobs.printing import (
+    nothing_more_is_printed,
+    stdout_is_data,
+    stdout_is_the_launcher_s,
+)
 from mapreduce_jobs.receipts import ORDERS, RESULTS, Order
 from mapreduce_jobs.stores import ClusterStore
 from mapreduce_jobs.tasks import (
@@ -30,8 +47,8 @@ from mapreduce_jobs.tasks import (
     end_with_parent,
     failures_told,
 )
-from model_dofns.counters import NAMESPACE
 from model_dofns.exceptions import UsageError
+from model_dofns.formats import FORMATS
 from model_dofns.jobs.command_line import exit_code_of, say, show
 from model_dofns.jobs.forecast import forecast
 from model_dofns.jobs.logs import logging_at
@@ -80,9 +97,12 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
     def run(cls) -> NoReturn:
         """Run the command line of this process, which is a task's or launches a job, and exit."""
         if any(flag in sys.argv for flag in _TASK_FLAGS):
+            end_with_parent()
             super().run()
             sys.exit()
-        sys.exit(cls.main())
+        exit_code = cls.main()
+        nothing_more_is_printed()
+        sys.exit(exit_code)
 
     @classmethod
     def main(cls, argv: Sequence[str] | None = None) -> int:
@@ -121,7 +141,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         self.arg_parser.allow_abbrev = False
         self._flags_of_mrjob = set(self.arg_parser._option_string_actions)
         add_job_flags(self.arg_parser)
-        self.add_passthru_arg("--task", metavar="PATH", help="what a task is told: not for people")
+        self.add_passthru_arg("--task", help=argparse.SUPPRESS)  # what a task is told
 
     def load_args(self, args: Sequence[str]) -> None:
         """Parse the command line.
@@ -155,6 +175,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         Raises:
             ScoringError: as :meth:`launch` would raise it.
         """
+        self._settings()
         job = self._planned()
         return forecast(job, replaces=job.folder.check(overwrite=job.options.overwrite))
 
@@ -162,59 +183,72 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
         """Run the job to its end.
 
         Raises:
+            UsageError: mrjob does not take its flags or its configuration.
             DoesNotFitError: found before it started: the model, the input or the output folder.
             InterruptedJobError: it was interrupted, and has been cancelled.
             ScoringError: it failed; the output folder is not whole.
         """
+        settings = self._settings()
         job = self._planned()
 
         def work() -> None:
-            orders = launching.orders_of(job, self._tasks())
+            orders = launching.orders_of(job, settings.tasks)
             keeps = not self._gives_pairs or self.options.keep_predictions
             task_plan = TaskPlan(job, keeps_records=keeps, gives_pairs=self._gives_pairs)
             with launching.workplace(job) as folder:
                 plan_path = launching.prepare_tasks(task_plan, orders, folder)
-                self._point_at(job, plan_path, folder)
+                self._point_at(job, plan_path, folder, settings)
                 launching.run_tasks(self, job)
-                commit(job, orders, f"{folder}/{RESULTS}" if self._gives_pairs else None)
+                commit(task_plan, orders, f"{folder}/{RESULTS}" if self._gives_pairs else None)
 
         return carry_out(job, work, launching.cause_of)
 
+    def _settings(self) -> launching.RunnerSettings:
+        self._stdin = io.BytesIO()  # mrjob asks for it, which may be closed, and does not read it
+        return launching.settings_of(self)
+
     def _planned(self) -> Job:
         options = self.job_options()
+        if options.runner in ON_A_CLUSTER:
+            launching.refuse_local_paths(options)
         job = plan(options, ClusterStore(), "mapreduce", options.runner)
         launching.refuse_unfit_folder(job)
+        if self._gives_pairs:  # of whole records, whichever fields are written
+            job = replace(job, formats={**job.formats, "parquet": FORMATS["parquet"]})
         return job
 
-    def _tasks(self) -> int | None:
-        """How many tasks there are to be; None for as many as there is input for."""
-        if self.options.runner not in launching.ON_A_CLUSTER:
-            is_local = self.options.runner == "local"
-            return (self.options.num_cores or os.cpu_count() or 1) if is_local else 1
-        asked = {**self.jobconf(), **(self.options.jobconf or {})}.get("mapreduce.job.maps")
-        return None if asked is None else int(asked)
+    def _runner_class(self) -> Any:
+        is_local = self.options.runner == "local"
+        return LocalRunner if is_local else super()._runner_class()
 
-    def _point_at(self, job: Job, plan_path: str, folder: str) -> None:
+    def _point_at(
+        self, job: Job, plan_path: str, folder: str, settings: launching.RunnerSettings
+    ) -> None:
         """Have tasks read their orders, and print where no one takes it for whole."""
         self._cl_args: list[str] = [*self._cl_args, "--task", plan_path]
-        self.options.args = [f"{folder}/{ORDERS}"]
-        self.options.output_dir = f"{folder}/{RESULTS}"
-        self.options.check_input_paths = False
+        options = self.options
+        options.args = [f"{folder}/{ORDERS}"]
+        options.output_dir = f"{folder}/{RESULTS}"
+        options.check_input_paths = False
+        if job.runner not in ON_A_CLUSTER:  # what failed has been told; see run_mapper
+            options.cleanup_on_failure = options.cleanup_on_failure or ["ALL"]
         if job.runner == "hadoop" and folder.startswith("hdfs://"):
             # mrjob would make a folder of the account's, which may not be that of HDFS's user; and
             # start a JVM to remove it, where this job removes all that is temporary.
-            self.options.hadoop_tmp_dir = self.options.hadoop_tmp_dir or f"{folder}/mrjob"
-            self.options.cleanup = self.options.cleanup or ["LOCAL_TMP"]
-        if self.options.bootstrap_mrjob is None:
-            self.options.bootstrap_mrjob = False  # it is where this library is
+            if not settings.keeps_hadoop_tmp_dir:
+                options.hadoop_tmp_dir = f"{folder}/mrjob"
+            if not settings.keeps_cleanup:
+                options.cleanup = ["LOCAL_TMP"]
+        if not settings.keeps_bootstrap:
+            options.bootstrap_mrjob = False  # it is where this library is
 
     def hadoop_input_format(self) -> str | None:
         """See :class:`MRJob`; other runners would warn of one."""
-        return _ORDERS_FORMAT if self.options.runner in launching.ON_A_CLUSTER else None
+        return _ORDERS_FORMAT if self.options.runner in ON_A_CLUSTER else None
 
     def hadoop_output_format(self) -> str | None:
         """See :class:`MRJob`; without reducers nothing is printed."""
-        on_a_cluster = self.options.runner in launching.ON_A_CLUSTER
+        on_a_cluster = self.options.runner in ON_A_CLUSTER
         return _NO_RESULTS_FORMAT if on_a_cluster and not self._gives_pairs else None
 
     # --- in a task ---
@@ -222,33 +256,45 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
     def run_mapper(self, step_num: int = 0) -> None:
         """Run a task: its orders come over stdin, and what it has read from files is written to
         files; only pairs for a reducer are printed."""
-        if step_num != 0:
-            super().run_mapper(step_num)
-            return
+        with self._in_a_task():
+            if step_num != 0:
+                super().run_mapper(step_num)
+                return
+            with contextlib.ExitStack() as self._on_failure:
+                super().run_mapper(step_num)
+                self.stdout.flush()
+                self._task.finish()
+                self._on_failure.pop_all()
+
+    def run_combiner(self, step_num: int = 0) -> None:
+        """See :class:`MRJob`."""
+        with self._in_a_task():
+            super().run_combiner(step_num)
+
+    def run_reducer(self, step_num: int = 0) -> None:
+        """See :class:`MRJob`."""
+        with self._in_a_task():
+            super().run_reducer(step_num)
+
+    @contextlib.contextmanager
+    def _in_a_task(self) -> Iterator[None]:
+        """What all tasks have in common: who they are, when they end, what they print and say."""
         act_as_the_job_s_user()
         self._store = ClusterStore()
-        self._plan = TaskPlan.from_bytes(self._store.read(self.options.task))
-        if self._plan.job.runner != "inline":
-            end_with_parent()
-        level = self._plan.job.options.log_level
-        with stdout_is_data(self), logging_at(level), failures_told(self._plan, self._store):
-            super().run_mapper(step_num)
-            self.stdout.flush()
-            self._task.finish()
+        with failures_told(self._store, os.path.dirname(self.options.task)):
+            self._plan = TaskPlan.from_bytes(self._store.read(self.options.task))
+            with stdout_is_data(self), logging_at(self._plan.job.options.log_level):
+                yield
 
     def mapper_init(self) -> None:
         """Load the model, or find it loaded."""
-        self._task = Task(self._plan, self._store, self._count)
+        self._task = Task(self._plan, self._store, functools.partial(count, self))
+        self._on_failure.callback(self._task.abandon)
 
     def mapper(self, _: None, line: str) -> Iterator[tuple[Any, Any]]:
         """Score what one order names."""
         for record, prediction in self._task.score(Order.from_line(line)):
             yield from self.key_values(record, prediction)
-
-    def _count(self, counts: Mapping[str, int]) -> None:
-        for name, amount in counts.items():
-            if amount:
-                self.increment_counter(NAMESPACE, name, amount)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

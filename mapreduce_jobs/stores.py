@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import os
+import posixpath
 import queue
 import re
 import threading
@@ -13,14 +15,19 @@ from typing import BinaryIO, Final
 
 from pyarrow import fs
 
-from mapreduce_jobs.systems import ArrowSystem, HdfsSystem, System
+from mapreduce_jobs.hdfs import HdfsSystem
+from mapreduce_jobs.s3 import S3System
+from mapreduce_jobs.systems import LocalSystem, OutOfReachError, System
 from model_dofns.exceptions import DoesNotFitError, UnreadableFileError
 from model_dofns.jobs.store import Store, is_url
 
 _S3_SCHEMES: Final = ("s3", "s3a", "s3n")
 _PATIENCE_SECONDS: Final = 30.0
-_AT_ONCE: Final = 16  # renames: most of each is waiting, where files are far away
-_GLOB_TOKENS = re.compile(r"\*\*|\*|\?|\[[^\]]+\]|.", re.DOTALL)
+# Renames, and removals: most of each is waiting, where files are far away.
+_AT_ONCE: Final = 16
+# In a set, a ] that comes first is one of its characters; a [ without an end is one itself.
+_GLOB_TOKENS = re.compile(r"\*\*|\*|\?|\[!?+.[^\]]*\]|.", re.DOTALL)
+_TRANSLATED = re.compile(r"\(\?s:(.*)\)\\[Zz]", re.DOTALL)
 
 
 class ClusterStore(Store):
@@ -30,10 +37,15 @@ class ClusterStore(Store):
         try:
             system, inner = _found(path)
             return system.open(inner)
+        except OutOfReachError:
+            raise
         except (OSError, ValueError) as error:
             raise UnreadableFileError(
                 f"{path} cannot be opened: {type(error).__name__}: {error}"
             ) from error
+
+    def is_about_the_path(self, error: Exception) -> bool:
+        return super().is_about_the_path(error) and not isinstance(error, OutOfReachError)
 
     def create(self, path: str) -> BinaryIO:
         system, inner = _found(path)
@@ -75,23 +87,56 @@ class ClusterStore(Store):
             list(threads.map(_rename, sources, targets))
 
     def delete_files(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            self.delete(path)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            list(threads.map(_delete_file, paths))
 
     def delete(self, path: str) -> None:
         system, inner = _found(path)
         if (found := system.found(inner)) is not None:
             system.delete(found)
 
+    def canonical(self, path: str) -> str:
+        scheme, mark, rest = path.partition("://")
+        if not mark:
+            return super().canonical(path)
+        # Of HDFS, the default NameNode may be named or not.
+        inner = posixpath.normpath("/" + (rest.partition("/")[2] if scheme == "hdfs" else rest))
+        return f"{'s3' if scheme in _S3_SCHEMES else scheme}:/{inner}"
+
     def check_access(self, paths: Iterable[str]) -> None:
         for path in filter(is_url, paths):
-            folder = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
             try:
-                _in_time(functools.partial(self.exists, folder))
+                _in_time(functools.partial(_look_up, path))
             except (OSError, ValueError) as error:
-                raise DoesNotFitError(
-                    f"{path} cannot be looked up: {error}{_hint(path)}"
-                ) from error
+                says_enough = isinstance(error, ValueError | PermissionError | FileNotFoundError)
+                hint = "" if says_enough else _hint(path)
+                raise DoesNotFitError(f"{path} cannot be looked up: {error}{hint}") from error
+
+
+def make_private(folder: str) -> None:
+    """Let no one else look into a folder, where its file system has such a thing."""
+    system, inner = _found(folder)
+    system.make_private(inner)
+
+
+def _look_up(path: str) -> None:
+    """Ask its file system for something.
+
+    Raises:
+        FileNotFoundError: there is no such bucket, of which S3 would say that nothing is in it.
+    """
+    system, inner = _found(path)
+    bucket = inner.partition("/")[0]
+    if system.has_folders:
+        system.found(re.split(r"[*?\[]", inner, maxsplit=1)[0].rpartition("/")[0])
+        return
+    try:
+        is_missing = system.found(bucket) is None
+    except PermissionError:  # to look at the bucket itself; to list what is asked for will do
+        system.below(inner.rstrip("/").rpartition("/")[0] or bucket, recursive=False)
+        is_missing = False
+    if is_missing:
+        raise FileNotFoundError(f"there is no bucket {bucket}")
 
 
 def _in_time(look: Callable[[], object]) -> None:
@@ -119,6 +164,13 @@ def _in_time(look: Callable[[], object]) -> None:
         raise error
 
 
+def _delete_file(path: str) -> None:
+    """Remove a file; a folder of that name is a person's, and stays."""
+    system, inner = _found(path)
+    if (found := system.found(inner)) is not None and not found.is_folder:
+        system.delete(found)
+
+
 def _rename(source: str, target: str) -> None:
     system, inner = _found(source)
     system.rename(inner, _found(target)[1])
@@ -134,7 +186,10 @@ def _found(path: str) -> tuple[System, str]:
     if not mark:
         return _local(), path
     if scheme in _S3_SCHEMES:
-        return _s3(rest.partition("/")[0], os.getpid()), rest
+        bucket = rest.partition("/")[0]
+        if not bucket:
+            raise ValueError(f"{path!r} names no bucket")
+        return _s3(bucket, os.getpid()), rest
     if scheme == "hdfs":
         authority, slash, inner = rest.partition("/")
         return _hdfs(authority, os.getpid()), slash + inner
@@ -143,7 +198,7 @@ def _found(path: str) -> tuple[System, str]:
 
 @functools.cache
 def _local() -> System:
-    return ArrowSystem(fs.LocalFileSystem())
+    return LocalSystem()
 
 
 # Clients have threads, which a forked process has not: each process makes its own.
@@ -152,7 +207,7 @@ def _s3(bucket: str, _process: int) -> System:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = fs.FileSystem.from_uri(f"s3://{bucket}")[0].region  # the bucket's own
     # A file that is written in the background, and left open, would keep a process from its end.
-    return ArrowSystem(
+    return S3System(
         fs.S3FileSystem(region=region, endpoint_override=endpoint, background_writes=False)
     )
 
@@ -182,11 +237,15 @@ def _expression(glob: str) -> str:
 
 
 def _set(token: str) -> str:
-    inside = token[1:-1].replace("\\", r"\\")
-    return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
+    """``[a-c]`` and the like: as in a shell, but within a name."""
+    translated = _TRANSLATED.fullmatch(fnmatch.translate(token))
+    assert translated is not None, token
+    return f"(?!/){translated[1]}"
 
 
 def _hint(path: str) -> str:
+    if path.partition("://")[0] not in ("hdfs", *_S3_SCHEMES):
+        return ""
     if path.startswith("hdfs://"):
         return (
             "; where the NameNode is, is read from core-site.xml and hdfs-site.xml in the folder"

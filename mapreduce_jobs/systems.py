@@ -1,13 +1,11 @@
-"""The file systems that launcher and tasks reach without Java: Arrow's, and HDFS."""
+"""What a file system is to the store, and Arrow's file systems."""
 
 from __future__ import annotations
 
-import contextlib
-import io
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, cast
 
 from pyarrow import fs
 
@@ -21,8 +19,16 @@ class Found:
     size: int
 
 
+class OutOfReachError(OSError):
+    """A file system could not be asked, or did not answer: of a file that says nothing."""
+
+
 class System(ABC):
-    """One file system. What goes wrong is an :class:`OSError` or a :class:`ValueError`."""
+    """One file system. What goes wrong is an :class:`OSError` or a :class:`ValueError`.
+
+    That of files that have been opened as well; it is an :class:`OutOfReachError` where another try
+    may go well.
+    """
 
     has_folders = True  # else a folder is what is in it
 
@@ -47,6 +53,10 @@ class System(ABC):
         """Make a folder and those above it, where there is none."""
 
     @abstractmethod
+    def make_private(self, folder: str) -> None:
+        """Let no one else look into a folder, where a file system has such a thing."""
+
+    @abstractmethod
     def rename(self, source: str, target: str) -> None:
         """Give a file another name; a file that has it is replaced."""
 
@@ -56,11 +66,10 @@ class System(ABC):
 
 
 class ArrowSystem(System):
-    """One of Arrow's: local files, S3."""
+    """One of Arrow's, but for what is special about each."""
 
     def __init__(self, system: fs.FileSystem) -> None:
         self._system = system
-        self.has_folders = not isinstance(system, fs.S3FileSystem)
 
     def open(self, path: str) -> BinaryIO:
         return cast(BinaryIO, self._system.open_input_file(path))
@@ -73,7 +82,10 @@ class ArrowSystem(System):
 
     def below(self, folder: str, *, recursive: bool) -> list[Found]:
         selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive)
-        infos = map(_of_arrow, self._system.get_file_info(selector))
+        try:
+            infos = map(_of_arrow, self._system.get_file_info(selector))
+        except NotADirectoryError:
+            return []
         return [info for info in infos if info is not None]
 
     def make_folder(self, path: str) -> None:
@@ -95,125 +107,11 @@ def _of_arrow(info: fs.FileInfo) -> Found | None:
     return Found(info.path, info.type == fs.FileType.Directory, info.size or 0)
 
 
-class HdfsSystem(System):
-    """HDFS, by hdfs-native: its own protocol, without Java.
+class LocalSystem(ArrowSystem):
+    """Files of this machine."""
 
-    Not through Arrow's file systems, to which it could be handed: written that way, 100 MB took
-    20 s instead of 0.3, as each byte of a buffer of Arrow's was handed over alone.
-    """
+    def __init__(self) -> None:
+        super().__init__(fs.LocalFileSystem())
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def open(self, path: str) -> BinaryIO:
-        with _plain_errors(path):
-            return cast(BinaryIO, _HdfsReader(self._client.read(path), path))
-
-    def create(self, path: str) -> BinaryIO:
-        with _plain_errors(path):
-            written = self._client.create(path, _overwriting())
-        return cast(BinaryIO, _HdfsWriter(written, path))
-
-    def found(self, path: str) -> Found | None:
-        try:
-            with _plain_errors(path):
-                return _of_hdfs(self._client.get_file_info(path))
-        except FileNotFoundError:
-            return None
-
-    def below(self, folder: str, *, recursive: bool) -> list[Found]:
-        try:
-            with _plain_errors(folder):
-                return list(map(_of_hdfs, self._client.list_status(folder, recursive)))
-        except FileNotFoundError:
-            return []
-
-    def make_folder(self, path: str) -> None:
-        with _plain_errors(path):
-            self._client.mkdirs(path, create_parent=True)
-
-    def rename(self, source: str, target: str) -> None:
-        with _plain_errors(source):
-            self._client.rename(source, target, overwrite=True)
-
-    def delete(self, found: Found) -> None:
-        with _plain_errors(found.path):
-            self._client.delete(found.path, recursive=found.is_folder)
-
-
-def _of_hdfs(status: Any) -> Found:
-    return Found(status.path, status.isdir, status.length)
-
-
-def _overwriting() -> Any:
-    from hdfs_native import WriteOptions
-
-    options = WriteOptions()
-    options.overwrite = True
-    return options
-
-
-class _HdfsReader(io.RawIOBase):
-    """A file that is used as any other; of hdfs-native's own ``seek`` does not say where it is."""
-
-    def __init__(self, reader: Any, path: str) -> None:
-        self._reader = reader
-        self._path = path
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return int(self._reader.tell())
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        with _plain_errors(self._path):
-            self._reader.seek(offset, whence)
-        return self.tell()
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        with _plain_errors(self._path):
-            return bytes(self._reader.read(-1 if size is None else size))
-
-    def readall(self) -> bytes:
-        return self.read()
-
-
-class _HdfsWriter(io.RawIOBase):
-    """A file that takes any buffer; hdfs-native is quick with ``bytes`` alone."""
-
-    def __init__(self, writer: Any, path: str) -> None:
-        self._writer = writer
-        self._path = path
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        with _plain_errors(self._path):
-            return int(self._writer.write(data if type(data) is bytes else bytes(data)))
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            with _plain_errors(self._path):
-                self._writer.close()
-
-
-_REFUSED: Final = ("AccessControlException", "SafeModeException")
-
-
-@contextlib.contextmanager
-def _plain_errors(path: str) -> Iterator[None]:
-    """What HDFS says comes with the trace of the server behind its words; a refusal as a
-    RuntimeError."""
-    try:
-        yield
-    except (RuntimeError, OSError) as error:
-        words = str(error).replace("\\n", "\n").partition("\n")[0]
-        kind = PermissionError if any(name in words for name in _REFUSED) else OSError
-        kind = type(error) if isinstance(error, OSError) else kind
-        raise kind(f"{path}: {words}") from error
+    def make_private(self, folder: str) -> None:
+        os.chmod(folder, 0o700)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import pickle
 import posixpath
@@ -19,6 +20,7 @@ from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, put
 from model_dofns.counters import MODEL_LOAD_MILLISECONDS, Report
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats.base import Block
+from model_dofns.formats.dicts import as_dicts
 from model_dofns.jobs.parts import PartsWriter, PredictionsPart, RejectsPart
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import BlockReader, Unreadable
@@ -30,6 +32,7 @@ from model_dofns.scorer import ScoredRecords, Scorer
 _ATTEMPT_VARIABLES: Final = ("mapreduce_task_attempt_id", "mapred_task_id")
 _USER_VARIABLES: Final = ("mapreduce_job_user_name", "user_name")
 _WATCH_SECONDS: Final = 0.5
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,9 @@ class Task:
         if self._plan.gives_pairs:
             layout = replace(scorer.layout, whole_record=True, keep_fields=None)
             whole = self._plan.job.formats[block.format].records(block, layout)
+            predictions = as_dicts(scored.predictions, scored.predictions.schema.names)
             for record, prediction in zip(
-                whole.parse(scored.rows.tolist()), scored.predictions.to_pylist(), strict=True
+                whole.parse(scored.rows.tolist()), predictions, strict=True
             ):
                 assert not isinstance(record, ScoringError), "it has been scored"
                 yield record, prediction
@@ -163,18 +167,29 @@ class Task:
             rejects=tuple(self._rejects.close()),
             model=self._scorer.metadata,
         )
-        put(self._store, self._plan.job.folder, RECEIPTS, self._attempt, receipt.to_json())
+        put(
+            self._store, self._plan.job.folder.temporary, RECEIPTS, self._attempt, receipt.to_json()
+        )
+
+    def abandon(self) -> None:
+        """Close what is open, without a receipt: a store shows a file only when it is closed, and
+        that must not be after the launcher has removed the files of a job that failed."""
+        for writer in (self._predictions, self._rejects):
+            try:
+                writer.abandon()
+            except Exception:  # what made the task fail matters, and is raised
+                _LOGGER.warning("A file that is no longer needed was not closed.", exc_info=True)
 
 
 @contextlib.contextmanager
-def failures_told(plan: TaskPlan, store: Store) -> Iterator[None]:
+def failures_told(store: Store, temporary: str) -> Iterator[None]:
     """What fails in a task is written down for the launcher, who sees only that it failed."""
     try:
         yield
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         with contextlib.suppress(OSError, ValueError, ScoringError):  # the error itself is raised
-            put(store, plan.job.folder, FAILURES, attempt_name(), text.encode())
+            put(store, temporary, FAILURES, attempt_name(), text.encode())
         raise
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import models
 
-ATTEMPT = "mapreduce_task_attempt_id"  # Hadoop's name for it
 GO = "go"  # in the folder: no one waits any more
+_ATTEMPT = "mapreduce_task_attempt_id"  # as Hadoop spells it
 
 
 class TastingModel(models.PoisonModel):
@@ -27,7 +27,7 @@ class TastingModel(models.PoisonModel):
         self.folder = Path(folder)
 
     def taste(self, xs: Sequence[float]) -> None:
-        attempt = os.environ.get(ATTEMPT)
+        attempt = os.environ.get(_ATTEMPT)
         if attempt is None or models.POISON not in xs:  # the launcher's, or a good batch
             return
         note = self.folder / attempt
@@ -60,6 +60,6 @@ class FailingModel(TastingModel):
 
     def __init__(self, folder: str) -> None:
         super().__init__(folder)
-        if attempt := os.environ.get(ATTEMPT):
+        if attempt := os.environ.get(_ATTEMPT):
             (self.folder / attempt).touch()
             raise RuntimeError(f"no licence for é on this node, {folder}")

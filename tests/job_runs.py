@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -81,6 +84,27 @@ def wait_for(process: subprocess.Popen[str], seconds: float = 120) -> Ended:
         os.killpg(process.pid, signal.SIGKILL)
         raise
     return Ended(process.returncode, out, err)
+
+
+def assert_no_process_is_left(group: int) -> None:
+    give_up = time.monotonic() + 10
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < give_up:
+            os.killpg(group, 0)
+            time.sleep(0.1)
+        os.killpg(group, signal.SIGKILL)
+        pytest.fail("worker processes are left")
+
+
+@contextlib.contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """No file can grow beyond so many bytes: a full disk, as every machine can have one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 # --- data ---

@@ -5,10 +5,14 @@ They read and predict what the models of ``tests/models.py`` do, but for what th
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,6 +93,50 @@ class ManyErrorsModel(models.RecordModel):
 class InterruptedModel(models.PoisonModel):
     """Poison is Ctrl-C."""
 
+    ENDING = signal.SIGINT
+
     def taste(self, xs: Sequence[float]) -> None:
         if models.POISON in xs:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.ENDING)
+
+
+class TerminatedModel(InterruptedModel):
+    """Poison is what a scheduler sends."""
+
+    ENDING = signal.SIGTERM
+
+
+class HungUpModel(InterruptedModel):
+    """Poison is the end of a terminal."""
+
+    ENDING = signal.SIGHUP
+
+
+class LoudModel(models.PlainModel):
+    """Prints all the ways there are what could be taken for a pair, or a prediction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        atexit.register(self.shout)
+        self.shout()
+
+    def predict_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.shout()
+        return super().predict_batch(batch)
+
+    def shout(self) -> None:
+        print('"red"\t1000')
+        print('"red"\t1001', file=sys.__stdout__)
+        os.write(1, b'"red"\t1002\n')
+        subprocess.run(["echo", '"red"\t1003'], check=True)
+        print("né \udcff", file=sys.stderr)
+        logging.getLogger("loud").error("%s", "a log line")
+        warnings.warn("a warning", stacklevel=2)
+
+
+class MissingModel(models.PlainModel):
+    """Is not there where a task of MapReduce looks for it."""
+
+
+if "--mapper" in sys.argv:
+    del MissingModel

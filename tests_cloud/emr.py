@@ -1,4 +1,4 @@
-"""What mrjob asks of EMR, read back from a server on this machine. Nothing is executed there."""
+"""What mrjob asks of EMR, read back from a server on this machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from typing import Any
 import boto3
 from stores import AmazonClient, Bucket
 
-# A property of Hadoop (-D, --jobconf) for the server here alone: how a step is to end.
+# Properties of Hadoop (-D, --jobconf) for the server here alone. How a step is to end; and how
+# often each of its tasks is run: not at all, unless this says so.
 STEP_ENDS = "tests_cloud.step_ends"
+ATTEMPTS = "tests_cloud.attempts"
+
+SEEN = "seen"  # the object that says which others there were when all tasks had ended
 
 REGION = "us-west-2"  # not moto's own default, so that it is seen to be passed on
 
@@ -98,7 +102,7 @@ class Elastic:
             stdin=subprocess.DEVNULL,  # which mrjob would else read as input
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,  # of a machine that others use as well
             check=False,
         )
 

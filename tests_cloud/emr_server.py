@@ -1,24 +1,31 @@
 """moto's server, with what of EMR mrjob waits for and moto lacks.
 
-moto keeps a request and answers questions about it, but its clusters never do anything. mrjob
-itself runs as it is: whatever had to be altered was altered here, at the other end of the wire.
+moto keeps a request and answers questions about it, but its clusters never do anything; here a
+step that asks for it is run by ``emr_node.py``. mrjob itself runs as it is: whatever had to be
+altered was altered here, at the other end of the wire.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from emr import STEP_ENDS
+from emr import ATTEMPTS, STEP_ENDS
 from moto.emr.exceptions import ValidationException
 from moto.emr.models import Cluster, ElasticMapReduceBackend, Step
 from moto.emr.responses import ElasticMapReduceResponse
 from moto.server import main
 
-# That of emr-7.12.0. mrjob asks for it, as the names of Hadoop's properties depend on it.
+# mrjob asks for it, as the names of Hadoop's properties depend on it. EMR 7 has a Hadoop 3; which
+# one a release has was not looked up: what is tested here is the same for all of them.
 HADOOP_VERSION = "3.4.1"
 
 _UNFINISHED = ("PENDING", "RUNNING")
+_NODE = Path(__file__).parent / "emr_node.py"
+_nodes: dict[str, subprocess.Popen[bytes]] = {}  # by the ids of their steps
 
 _add_applications = ElasticMapReduceBackend.add_applications
 _add_job_flow_steps = ElasticMapReduceBackend.add_job_flow_steps
@@ -61,7 +68,7 @@ def add_job_flow_steps(
 def describe_step(self: ElasticMapReduceBackend, cluster_id: str, step_id: str) -> Step | None:
     """On EMR steps run and end; in moto each stays what it was, and mrjob would wait for ever.
 
-    Here a step is one state further each time it is looked at.
+    Here a step is one state further each time it is looked at, but ends no sooner than its tasks.
     """
     step = _describe_step(self, cluster_id, step_id)
     if step is not None:
@@ -69,12 +76,25 @@ def describe_step(self: ElasticMapReduceBackend, cluster_id: str, step_id: str) 
     return step
 
 
+def _node_of(step: Step) -> subprocess.Popen[bytes] | None:
+    """What runs the step, from the first look at it on."""
+    asks = any(word.startswith(f"{ATTEMPTS}=") for word in step.args)
+    if asks and step.id not in _nodes:
+        (port,) = (word for word in sys.argv if word.startswith("--port="))
+        address = f"http://127.0.0.1:{port.partition('=')[2]}"
+        _nodes[step.id] = subprocess.Popen([sys.executable, _NODE, address, *step.args])
+    return _nodes.get(step.id)
+
+
 def _go_on(cluster: Cluster, step: Step) -> None:
     if step.state == "PENDING":
         step.state = "RUNNING"
         step.start()
     elif step.state == "RUNNING":
-        fails = f"{STEP_ENDS}=FAILED" in step.args
+        node = _node_of(step)
+        if node is not None and node.poll() is None:
+            return
+        fails = f"{STEP_ENDS}=FAILED" in step.args or (node is not None and node.returncode != 0)
         step.state = "FAILED" if fails else "COMPLETED"
         if fails and step.action_on_failure == "TERMINATE_CLUSTER":
             for other in cluster.steps:

@@ -77,6 +77,13 @@ class AmazonClient:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return {item["Key"] for page in pages for item in page.get("Contents", ())}
 
+    def forbid(self, bucket: str, prefix: str, *actions: str) -> None:
+        """Let no one do this with objects whose names begin so."""
+        rule = {"Effect": "Deny", "Principal": "*", "Action": [f"s3:{name}" for name in actions]}
+        rule["Resource"] = f"arn:aws:s3:::{bucket}/{prefix}*"
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [rule]})
+        self._client.put_bucket_policy(Bucket=bucket, Policy=policy)
+
 
 @dataclass(frozen=True)
 class Bucket:
@@ -121,14 +128,22 @@ class Bucket:
         return {name: self.get(prefix + name) for name in self.names(path)}
 
     def download(self, path: str, folder: Path) -> Path:
-        """A folder as a local one, with a manifest that names the local files."""
+        """A folder as a local one, with a manifest that names the local files.
+
+        Objects that only stand for folders are left out.
+        """
         for name, data in self.snapshot(path).items():
+            if not name or name.endswith("/"):
+                continue
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
         manifest = folder / "_manifest.json"
         if manifest.exists():
-            here, there = json.dumps(str(folder)), json.dumps(self.url(path))
-            manifest.write_text(manifest.read_text().replace(there[:-1], here[:-1]))
+            here, there = (
+                json.dumps(place, ensure_ascii=False)[:-1]
+                for place in (str(folder), self.url(path))
+            )
+            manifest.write_text(manifest.read_text().replace(there, here))
         return folder
 
 

@@ -16,8 +16,10 @@ from stores import Bucket, free_port
 
 from beam_jobs.score import main, parse_args, plan
 from beam_jobs.stores import BeamStore
+from mapreduce_jobs.stores import ClusterStore
 from model_dofns.exceptions import InputError
 from model_dofns.jobs.inputs import match_input
+from model_dofns.jobs.store import Store
 
 LINES = b"".join(json.dumps(row).encode() + b"\n" for row in records(2_000))
 NAMES = (
@@ -28,9 +30,21 @@ NAMES = (
     "in/é/d.jsonl",
     "in/é/deep/e.jsonl",
 )
+STORES = [("google", "beam"), ("amazon", "beam"), ("amazon", "mapreduce")]
 HIDDEN = ("in/.f.jsonl", "in/_job.json", "in/_rejects/g.jsonl", "in/é/.h/i.jsonl")
 
 
+@pytest.fixture
+def store(engine: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The bucket, as a job of an engine sees it."""
+    if engine == "beam":
+        FileSystems.set_options(PipelineOptions(list(bucket.flags)))
+        return BeamStore()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.flags[0].partition("=")[2])
+    return ClusterStore()
+
+
+@pytest.mark.parametrize(("bucket", "engine"), STORES, indirect=["bucket"])
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
@@ -52,22 +66,21 @@ HIDDEN = ("in/.f.jsonl", "in/_job.json", "in/_rejects/g.jsonl", "in/é/.h/i.json
     ],
 )
 def test_a_pattern_finds_what_it_finds_in_folders(
-    pattern: str, found: tuple[str, ...], bucket: Bucket
+    pattern: str, found: tuple[str, ...], bucket: Bucket, store: Store
 ) -> None:
-    FileSystems.set_options(PipelineOptions(list(bucket.flags)))
     for name in (*NAMES, *HIDDEN, "input/other.jsonl"):
         bucket.put(name, name.encode())
-    files = match_input(BeamStore(), [bucket.url(pattern)])
+    files = match_input(store, [bucket.url(pattern)])
     assert [file.path for file in files] == sorted(map(bucket.url, found))
     assert [file.bytes for file in files] == [len(name.encode()) for name in sorted(found)]
 
 
+@pytest.mark.parametrize(("bucket", "engine"), STORES, indirect=["bucket"])
 @pytest.mark.parametrize("pattern", ["none", "none/*.jsonl", "in/none*"])
-def test_a_pattern_without_files_is_an_error(pattern: str, bucket: Bucket) -> None:
-    FileSystems.set_options(PipelineOptions(list(bucket.flags)))
+def test_a_pattern_without_files_is_an_error(pattern: str, bucket: Bucket, store: Store) -> None:
     bucket.put("in/a.jsonl", b"")
     with pytest.raises(InputError, match="names no file"):
-        match_input(BeamStore(), [bucket.url(pattern)])
+        match_input(store, [bucket.url(pattern)])
 
 
 def test_beams_flags_reach_its_file_systems_before_there_is_a_pipeline(

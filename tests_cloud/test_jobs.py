@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from job_runs import (
     DATA_FORMATS,
     EVERY_STAGE,
-    Result,
     Score,
     assert_whole,
     read_result,
     scored_directly,
 )
+from results import in_words_of
 from stores import Bucket
 
 WORKERS = {
@@ -22,15 +21,6 @@ WORKERS = {
     "two threads": ("--direct_num_workers=2", "--direct_running_mode=multi_threading"),
     "two processes": ("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
 }
-
-
-def in_words_of(bucket: Bucket, result: Result, folder: Path) -> Result:
-    """A local result as if its input were in the bucket."""
-    rejects = Counter[str]()
-    for reject, count in result.rejects.items():
-        rejects[reject.replace(f'"file": "{folder}', f'"file": "{bucket.url("in")}')] += count
-    assert rejects != result.rejects
-    return Result(result.predictions, rejects)
 
 
 @pytest.mark.parametrize("format_name", DATA_FORMATS)
@@ -52,4 +42,4 @@ def test_a_job_equals_a_local_one(
         bucket.url(f"in/{name}") for name in bucket.names("in")
     }
     expected = scored_directly(data / format_name, format_name)
-    assert read_result(out) == in_words_of(bucket, expected, data / format_name)
+    assert read_result(out) == in_words_of(source, expected, data / format_name)

@@ -12,12 +12,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from job_runs import EVERY_STAGE, PLAIN, Score, assert_whole, record, records
 from stores import Bucket
 
-from beam_jobs.sink import PartsSink
+from beam_jobs.sink import PartsSink, from_text
 from beam_jobs.stores import BeamStore
 from model_dofns.dofns import ScoredRecords
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats import FORMATS
-from model_dofns.jobs.parts import PredictionsPart, from_text
+from model_dofns.jobs.parts import PredictionsPart
 from model_dofns.manifest import OutputFile
 
 POISON = {"x": 13.0}
@@ -196,7 +196,7 @@ def finalized(to: PartsSink, bundles: list[list[OutputFile]]) -> list[OutputFile
     return [from_text(text) for text in to.finalize_write(None, bundles, once)]
 
 
-class WorkerGoneError(Exception):
+class WorkerGoneError(OSError):
     """In the middle of a step."""
 
 

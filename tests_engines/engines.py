@@ -33,11 +33,11 @@ class Engine:
     workers: int = 1
 
     def words(self, job_flags: Sequence[str], files: Path, out: Path) -> list[str]:
-        """The words of a command that scores the files."""
+        """What Python is told to score the files."""
         beam = ("--input", str(files), "--output", str(out))
         mrjob = ("--output-dir", str(out), str(files))
         places = beam if self.module.startswith("beam") else mrjob
-        return [sys.executable, "-m", self.module, *job_flags, *self.flags, *places]
+        return ["-m", self.module, *job_flags, *self.flags, *places]
 
 
 def _beam(*flags: str, workers: int = 1) -> Engine:
@@ -62,7 +62,11 @@ ENGINES = {
 
 
 def run(
-    engine: str, job_flags: Sequence[str], files: Path, out: Path
+    engine: str,
+    job_flags: Sequence[str],
+    files: Path,
+    out: Path,
+    python: str = sys.executable,
 ) -> subprocess.CompletedProcess[str]:
     """Run a job to its end."""
     if engine == "Prism" and not os.access(PRISM, os.X_OK):
@@ -71,7 +75,7 @@ def run(
         pytest.skip(f"no Prism binary: not in $PRISM, not on the PATH, and not at {PRISM}")
     python_path = os.pathsep.join([str(ROOT), str(TESTS)])
     return subprocess.run(
-        ENGINES[engine].words(job_flags, files, out),
+        [python, *ENGINES[engine].words(job_flags, files, out)],
         env={**os.environ, "PYTHONPATH": python_path},
         capture_output=True,
         text=True,

@@ -188,7 +188,7 @@ class Cluster:
         self._daemons.wait(HISTORYSERVER, lambda: daemons.historyserver_missing(layout))
 
     def _stop(self) -> list[str]:
-        stopped = [daemon.name for daemon in reversed(DAEMONS) if self._daemons.end(daemon)]
+        stopped = self._daemons.end(*DAEMONS)
         left = [found.process for found in container_processes(self._layout().local)]
         for process in left:  # a NodeManager that was killed has left them behind
             process.signal(signal.SIGKILL)

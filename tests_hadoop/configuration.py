@@ -158,6 +158,9 @@ def _yarn(layout: Layout) -> dict[str, str]:
         "yarn.resourcemanager.resource-tracker.address": layout.address("resourcemanager_tracker"),
         "yarn.resourcemanager.admin.address": layout.address("resourcemanager_admin"),
         "yarn.resourcemanager.webapp.address": layout.address("resourcemanager_web"),
+        # A client whose cluster was stopped gives up in minutes, not in a quarter of an hour.
+        "yarn.resourcemanager.connect.max-wait.ms": "180000",
+        "yarn.resourcemanager.connect.retry-interval.ms": "500",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "100",
         "yarn.resourcemanager.scheduler.class": (  # it needs no file of queues
             "org.apache.hadoop.yarn.server.resourcemanager.scheduler.fifo.FifoScheduler"

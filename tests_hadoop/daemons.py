@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import processes
 from configuration import JVM_FLAGS, SUPERUSER, Layout
 from jars import ClusterError, java_executable
 from processes import Process
@@ -42,7 +43,7 @@ RESOURCEMANAGER = Daemon(
 )
 NODEMANAGER = Daemon("nodemanager", "org.apache.hadoop.yarn.server.nodemanager.NodeManager")
 HISTORYSERVER = Daemon("historyserver", "org.apache.hadoop.mapreduce.v2.hs.JobHistoryServer")
-# In the order in which they start; they end in the other.
+# In the order in which they start.
 DAEMONS = (NAMENODE, DATANODE, RESOURCEMANAGER, NODEMANAGER, HISTORYSERVER)
 
 
@@ -86,14 +87,15 @@ class Daemons:
         if child.wait() != 0:
             raise self.failure(NAMENODE, "could not format HDFS")
 
-    def end(self, daemon: Daemon) -> bool:
-        """End it, and say whether there was something to end."""
-        process = self.running(daemon)
-        if process is not None:
-            process.end()
+    def end(self, *daemons: Daemon) -> list[str]:
+        """End them, all at once, and return the names of those that ran."""
+        found = {daemon.name: self.running(daemon) for daemon in daemons}
+        running = {name: process for name, process in found.items() if process is not None}
+        processes.end(list(running.values()))
         self._children = [child for child in self._children if child.poll() is None]
-        self._pid_file(daemon).unlink(missing_ok=True)
-        return process is not None
+        for daemon in daemons:
+            self._pid_file(daemon).unlink(missing_ok=True)
+        return list(running)
 
     def wait(self, daemon: Daemon, ready: Callable[[], str]) -> None:
         """Wait until `ready` returns "", not what is missing; fail at once if the daemon dies."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,13 +53,6 @@ class Process:
             except ProcessLookupError:
                 return  # it ended in between
 
-    def end(self, seconds: float = 15) -> None:
-        """Ask it to end; kill it if it has not in time."""
-        self.signal(signal.SIGTERM)
-        if not wait_for_end([self], seconds):
-            self.signal(signal.SIGKILL)
-            wait_for_end([self], seconds)
-
 
 @dataclass(frozen=True)
 class ContainerProcess:
@@ -104,7 +98,17 @@ def container_processes(local: Path) -> list[ContainerProcess]:
     return found
 
 
-def wait_for_end(processes: list[Process], seconds: float) -> bool:
+def end(processes: Sequence[Process], seconds: float = 5) -> None:
+    """Ask them to end; kill those that have not in time."""
+    for process in processes:
+        process.signal(signal.SIGTERM)
+    if not wait_for_end(processes, seconds):
+        for process in processes:
+            process.signal(signal.SIGKILL)
+        wait_for_end(processes, seconds)
+
+
+def wait_for_end(processes: Sequence[Process], seconds: float) -> bool:
     """Whether all of them have ended in this time."""
     end = time.monotonic() + seconds
     while any(process.alive for process in processes):

@@ -14,7 +14,7 @@ import pytest
 from cluster import Cluster, free_base_port
 from daemons import NAMENODE, Daemons
 from jars import ClusterError, MissingProgramError
-from processes import Process, container_processes
+from processes import Process, container_processes, end
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_two_downloads_at_once_are_one_folder(bin_folder: Path, tmp_path: Path) 
 
 
 def test_a_pid_that_is_another_process_s_now_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         process = Process.of(stranger.pid)
         assert process is not None
         (tmp_path / "pids").mkdir()
@@ -135,7 +135,7 @@ def test_a_process_is_of_a_container_by_its_environment(tmp_path: Path) -> None:
         assert found.attempt == "attempt_1700000000000_0012_m_000001_0"
         assert found.command == (sys.executable, "-c", code)
         assert container_processes(tmp_path / "other") == []
-        found.process.end()
+        end([found.process])
     assert container_processes(tmp_path) == []
 
 

@@ -63,11 +63,9 @@ def write_manifest(
     if len(errors) == len(job.files):
         raise ScoringError(f"none of the {len(errors)} files could be read: {min(errors.values())}")
     written = sum(sum(file.rows.values()) for file in output_files)
-    if scored is None:
-        scored = written
-    elif written not in (0, scored):
-        raise ScoringError(f"{scored} records were scored, and {written} written")
-    records = sum_of_records(sum(read.values()), scored, reject_files)
+    records = sum_of_records(
+        sum(read.values()), written if scored is None else scored, reject_files
+    )
     allowed = job.options.max_errors.allows(sum(records["rejected"].values()), records["read"])
     manifest = Manifest(
         job=job.id,

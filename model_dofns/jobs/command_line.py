@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
@@ -60,11 +61,19 @@ def say(text: str, stream: TextIO | None) -> None:
 
 @contextlib.contextmanager
 def endings_as_interrupts() -> Iterator[None]:
-    """What a scheduler sends is taken as what a person sends: the job is cancelled and marked."""
+    """What a scheduler sends is taken as what a person sends: the job is cancelled and marked.
+
+    What is ignored stays so, as SIGHUP is with nohup. A thread that is not the main one cannot say
+    what signals mean, and leaves that alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     endings = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(ending, signal.default_int_handler) for ending in endings]
+    heard = [ending for ending in endings if signal.getsignal(ending) not in (signal.SIG_IGN, None)]
+    before = [signal.signal(ending, signal.default_int_handler) for ending in heard]
     try:
         yield
     finally:
-        for ending, handler in zip(endings, before, strict=True):
+        for ending, handler in zip(heard, before, strict=True):
             signal.signal(ending, handler)

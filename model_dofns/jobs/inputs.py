@@ -27,10 +27,10 @@ def match_input(store: Store, patterns: Iterable[str]) -> list[InputFile]:
         try:
             files = _matched(store, absolute(pattern))
         except (OSError, ValueError) as error:
-            raise InputError(f"--input {pattern!r} cannot be looked up: {error}") from error
+            raise InputError(f"the input {pattern!r} cannot be looked up: {error}") from error
         if not files:
             raise InputError(
-                f"--input {pattern!r} names no file: looked for a file, a glob and a folder at"
+                f"the input {pattern!r} names no file: looked for a file, a glob and a folder at"
                 f" {absolute(pattern)}"
             )
         found |= {file.path: file for file in files}
@@ -109,5 +109,5 @@ def _refuse_unseen(folder: str) -> None:
             if os.path.islink(path) and (name in folders or not os.path.exists(path)):
                 raise InputError(
                     f"the input {path} is a link to a folder, or to nothing, which is not followed:"
-                    " name what it leads to with an --input of its own"
+                    " name what it leads to itself"
                 )

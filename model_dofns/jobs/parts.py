@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 import posixpath
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, BinaryIO, Protocol
 
 from model_dofns.exceptions import ScoringError
@@ -120,6 +119,20 @@ class PartsWriter:
         self._close_part()
         return self._written
 
+    def abandon(self) -> None:
+        """Let go of the file that is being written; it is closed, and no one is to read it.
+
+        Raises:
+            Exception: whatever closing it raises; it is let go of all the same.
+        """
+        part, file = self._part, self._file
+        self._part = self._file = None
+        with contextlib.ExitStack() as stack:
+            if file is not None:
+                stack.callback(file.close)
+            if part is not None:  # first, or what it still holds would be written to a closed file
+                stack.callback(part.close)
+
     def _next_path(self) -> str:
         return f"{self._path}-{len(self._written):05d}{self._suffix}"
 
@@ -188,20 +201,10 @@ def commit_parts(
 
 def remove_parts(store: Store, folder: str, keep: set[str]) -> None:
     """Remove the part files of a folder, but for some; nothing else, and no folder."""
-    parts = sorted(name for name in store.names(folder) - keep if _PART_NAME.fullmatch(name))
-    paths = [posixpath.join(folder, name) for name in parts]
-    if files := [path for path in paths if not os.path.isdir(path)]:
+    found = {path: posixpath.basename(path) for path, _ in store.match(f"{folder}/part-*")}
+    parts = [path for path, name in found.items() if _PART_NAME.fullmatch(name)]
+    if files := sorted(path for path in parts if found[path] not in keep):
         store.delete_files(files)
-
-
-def to_text(file: OutputFile) -> str:
-    """A finished file as JSON: what a sink of Beam's yields must be text."""
-    return json.dumps(asdict(file))
-
-
-def from_text(text: str) -> OutputFile:
-    """What :func:`to_text` wrote."""
-    return from_fields(json.loads(text))
 
 
 def from_fields(fields: dict[str, Any]) -> OutputFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from model_dofns.formats.base import Format, Layout
 from model_dofns.jobs.inputs import match_input
 from model_dofns.jobs.options import JobOptions
 from model_dofns.jobs.output_folder import OutputFolder
-from model_dofns.jobs.store import Store, absolute, is_url
+from model_dofns.jobs.store import Store, absolute
 from model_dofns.manifest import InputFile, now
 from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.models_file import resolve_model
@@ -70,6 +69,8 @@ def plan(options: JobOptions, store: Store, engine: str, runner: str) -> Job:
     """
     # Before a model is loaded, as that may change the working folder.
     output = absolute(options.output).rstrip("/")
+    if output.endswith(":"):
+        raise OutputFolderError(f"the output {options.output} names no folder: name one below it")
     patterns = [absolute(pattern) for pattern in options.input]
     store.check_access([*patterns, absolute(options.output)])
     spec = resolve_model(options.model, options.models, options.expect_version)
@@ -109,14 +110,10 @@ def _refuse_overlap(job: Job) -> None:
         raise OutputFolderError(
             f"the output folder {folder} has a character of a glob (*, ? or [) in its name"
         )
-    real_folder = _real(folder)
+    canonical = job.store.canonical
+    real_folder = canonical(folder)
     for file in job.files:
-        if _real(file.path).startswith(real_folder + "/"):
+        if canonical(file.path).startswith(real_folder + "/"):
             raise OutputFolderError(
                 f"the input file {file.path} is in the output folder {folder}: name another folder"
             )
-
-
-def _real(path: str) -> str:
-    """A local path without links; a URL as it is."""
-    return path if is_url(path) else os.path.realpath(path)

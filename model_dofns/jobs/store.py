@@ -64,6 +64,10 @@ class Store(ABC):
                 knows us not.
         """
 
+    def canonical(self, path: str) -> str:
+        """One for all paths of a file, to be compared; of a local one, the path without links."""
+        return path if is_url(path) else os.path.realpath(path)
+
     def is_about_the_path(self, error: Exception) -> bool:
         """Whether an error while reading says that a path is at fault, and not the way to it."""
         return isinstance(error, OSError)

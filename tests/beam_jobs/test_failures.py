@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import os
-import resource
 import shlex
 import signal
 import subprocess
@@ -24,9 +23,11 @@ from apache_beam.io.filesystems import FileSystems
 from job_runs import (
     PLAIN,
     Score,
+    assert_no_process_is_left,
     assert_not_whole,
     assert_whole,
     contents,
+    disk_of,
     read_result,
     record,
     records,
@@ -214,17 +215,6 @@ def test_where_all_files_are_bad_the_job_fails(tmp_path: Path, score: Score) -> 
 
 
 @contextlib.contextmanager
-def disk_of(size: int) -> Iterator[None]:
-    """No file can grow beyond so many bytes: a full disk, as every machine can have one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@contextlib.contextmanager
 def renaming_fails() -> Iterator[None]:
     """Of part files, after the first one, which has its final name then."""
     rename = FileSystems.rename
@@ -391,16 +381,6 @@ def test_a_folder_is_whole_just_where_the_exit_code_says_so(
 
 
 # --- what ends a process ---
-
-
-def assert_no_process_is_left(group: int) -> None:
-    give_up = time.monotonic() + 10
-    with contextlib.suppress(ProcessLookupError):
-        while time.monotonic() < give_up:
-            os.killpg(group, 0)
-            time.sleep(0.1)
-        os.killpg(group, signal.SIGKILL)
-        pytest.fail("worker processes are left")
 
 
 def test_a_killed_worker_fails_the_job(tmp_path: Path, score: Score) -> None:

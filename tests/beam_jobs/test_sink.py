@@ -14,12 +14,12 @@ import pytest
 from apache_beam.io.filesystems import FileSystems
 from job_runs import contents
 
-from beam_jobs.sink import PartsSink
+from beam_jobs.sink import PartsSink, from_text, to_text
 from beam_jobs.stores import BeamStore
 from model_dofns import Reject, ScoringError
 from model_dofns.dofns import ScoredRecords
 from model_dofns.formats import FORMATS
-from model_dofns.jobs.parts import PredictionsPart, RejectsPart, from_text, to_text
+from model_dofns.jobs.parts import PredictionsPart, RejectsPart
 from model_dofns.manifest import OutputFile
 
 
