@@ -295,7 +295,8 @@ def test_a_folder_that_hadoop_could_not_be_told_of_is_refused(
     output = scoring.new_folder(f"scored{character}1")
     ended = scoring.run("--model", "models:PlainModel", "--output-dir", output, files)
     assert ended.exit_code == 4, ended.err
-    assert ended.err.startswith(f"error: the output folder {output} has {character!r} in its name")
+    last = ended.err.splitlines()[-1]  # behind what mrjob says of its configuration
+    assert last.startswith(f"error: the output folder {output} has {character!r} in its name")
 
 
 def test_what_is_another_user_s_is_refused_before_anything_starts(
@@ -306,12 +307,12 @@ def test_what_is_another_user_s_is_refused_before_anything_starts(
     theirs, ours = f"hdfs:///user/{SUPERUSER}/scored", scoring.new_folder()
     for output, source, about in (
         (theirs, files, f"error: the output folder {theirs} cannot be used: "),
-        (ours, closed, f"error: --input '{closed}' cannot be looked up: "),
+        (ours, closed, f"error: the input '{closed}' cannot be looked up: "),
     ):
         flags = ("--model", "models:PlainModel", "--output-dir", output, source)
         ended = scoring.run(*flags, caller="refused")
         assert ended.exit_code == 4, ended.err
-        assert ended.err.startswith(about)
-        assert "Permission denied: user=scorer, access=" in ended.err
-        assert len(ended.err.splitlines()) == 1
+        last = ended.err.splitlines()[-1]
+        assert last.startswith(about)
+        assert "Permission denied: user=scorer, access=" in last
     assert scoring.calls("refused") == []
