@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from job_runs import Score, in_this_process
+
+sys.path.append(str(Path(__file__).parent))  # tables that several tests here read
 
 from beam_jobs.score import main
 

@@ -1,9 +1,10 @@
-"""The same job on every local engine, and the same results as without one."""
+"""The same job with one worker and with two, and the same results as without any.
+
+Other runners, and all hostile cases, are for ``tests_engines``.
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,26 +15,18 @@ from job_runs import (
     assert_whole,
     read_result,
     scored_directly,
-    start_apart,
-    wait_for,
 )
 
 from beam_jobs.stores import BeamStore
 from model_dofns.formats import FORMATS
 
-BUILT = Path(__file__).parents[2] / "build" / "prism"  # by make prism
-PRISM = os.environ.get("PRISM") or shutil.which("prism") or str(BUILT)
 TWO_WORKERS = ("--direct_num_workers", "2", "--direct_running_mode")
 
 ENGINES = {
     "one process": (),
     "two threads": (*TWO_WORKERS, "multi_threading"),
     "two processes": (*TWO_WORKERS, "multi_processing"),
-    "DirectRunner": ("--runner", "DirectRunner"),
-    "Prism": ("--runner", "PrismRunner", "--prism_location", PRISM),
 }
-# They start a server, which stays until the process ends.
-APART = {"DirectRunner", "Prism"}
 
 
 @pytest.mark.parametrize("format_name", DATA_FORMATS)
@@ -41,10 +34,6 @@ APART = {"DirectRunner", "Prism"}
 def test_a_job_equals_direct_scoring(
     engine: str, format_name: str, data: Path, tmp_path: Path, score: Score
 ) -> None:
-    if engine == "Prism" and not os.access(PRISM, os.X_OK):
-        in_ci = os.environ.get("CI") and shutil.which("go")  # where it has been built
-        assert not in_ci, f"{PRISM} is missing"
-        pytest.skip(f"no Prism binary: not in $PRISM, not on the PATH, and not at {PRISM}")
     pids, out = tmp_path / "pids", tmp_path / "out"
     pids.mkdir()
     models_file = tmp_path / "models.yaml"
@@ -56,7 +45,7 @@ def test_a_job_equals_direct_scoring(
         *("--input", data / format_name, "--output", out, *ENGINES[engine]),
     )
 
-    ended = wait_for(start_apart(*arguments)) if engine in APART else score(*arguments)
+    ended = score(*arguments)
 
     assert ended.exit_code == 0, ended.err
     manifest = assert_whole(out)
