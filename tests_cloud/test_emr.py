@@ -251,7 +251,7 @@ def test_a_step_that_fails_fails_the_job(elastic: Elastic, job: list[object]) ->
     ended = run(elastic, job, "--jobconf", f"{STEP_ENDS}=FAILED")
 
     assert ended.returncode == 1
-    assert "Step 1 of 1 failed" in ended.stderr
+    assert "step 1 of 1 failed" in ended.stderr
     assert_failed(elastic)
     assert elastic.job_flow().cluster["Status"]["State"] == "TERMINATED"
 

@@ -168,12 +168,16 @@ def test_a_bucket_that_is_not_there_is_found_at_launch(
     assert bucket.names() == {"a.jsonl"}
 
 
-@pytest.mark.parametrize("flag", ["--input", "--output"])
-def test_a_url_without_a_bucket_is_refused(flag: str, bucket: Bucket, score: Score) -> None:
+@pytest.mark.parametrize(
+    ("flag", "message"), [("--input", "names no bucket"), ("--output", "names no folder")]
+)
+def test_a_url_without_a_bucket_is_refused(
+    flag: str, message: str, bucket: Bucket, score: Score
+) -> None:
     given = {"--input": bucket.put("a.jsonl", LINES), "--output": bucket.url("out")}
     given[flag] = f"{bucket.scheme}://"
     ended = score("--model", PLAIN, *(word for pair in given.items() for word in pair))
-    assert (ended.exit_code, "names no bucket" in ended.err) == (4, True)
+    assert (ended.exit_code, message in ended.err) == (4, True)
 
 
 @pytest.mark.parametrize("bucket", ["amazon"], indirect=True)

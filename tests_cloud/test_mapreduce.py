@@ -26,7 +26,7 @@ from job_runs import (
 from results import in_words_of
 from stores import AmazonClient, Bucket, free_port
 
-from mapreduce_jobs import systems
+from mapreduce_jobs import s3 as s3_system
 from mapreduce_jobs.score import main
 from mapreduce_jobs.stores import ClusterStore
 from model_dofns.exceptions import UnreadableFileError
@@ -228,9 +228,12 @@ def test_a_bucket_that_is_not_there_is_found_at_launch(
 
 def test_a_url_without_a_bucket_is_refused(s3: Bucket, score: Score) -> None:
     source = s3.put("a.jsonl", LINES)
-    for words in ((s3.url("out"), "s3://"), ("s3://", source)):
+    for words, message in (
+        ((s3.url("out"), "s3://"), "'s3://' names no bucket"),
+        (("s3://", source), "the output s3:// names no folder"),
+    ):
         ended = score("--model", PLAIN, "--output-dir", *words)
-        assert (ended.exit_code, "'s3://' names no bucket" in ended.err) == (4, True)
+        assert (ended.exit_code, message in ended.err) == (4, True)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +280,7 @@ def test_a_store_that_is_out_of_reach_says_nothing_of_a_file(
 @pytest.mark.parametrize("most", [1 << 30, 1])
 def test_a_rename_replaces(most: int, s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of a file that is larger than S3 copies at one request."""
-    monkeypatch.setattr(systems, "_COPY_BYTES", most)
+    monkeypatch.setattr(s3_system, "_COPY_BYTES", most)
     names = [f"a é #{number}" for number in range(20)]
     for name in names:
         s3.put(f"from/{name}", name.encode())
