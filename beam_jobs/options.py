@@ -34,6 +34,8 @@ examples:
       --input 'data/*.jsonl' --output out
   python -m beam_jobs.score --models models.yaml --model iris \\
       --input data/ --output out --max_errors 0.5%
+  python -m beam_jobs.score --model iris --model short_petals \\
+      --input data/ --output out_of_both
   python -m beam_jobs.score @nightly.txt --output out/2026-11-22
 
 """
@@ -70,7 +72,7 @@ def parse_args(argv: Sequence[str]) -> Options:
         raise UsageError(f"a file of flags cannot be read: {error}") from error
     _refuse_unknown(parser, for_beam)
     values = vars(parsed)
-    values["input"] = tuple(values["input"])
+    values |= {name: tuple(values[name] or ()) for name in ("model", "input")}
     return Options(**values, pipeline_args=(*for_beam, *after_dashes))
 
 

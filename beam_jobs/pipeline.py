@@ -1,8 +1,9 @@
-"""The job as a pipeline: built as a graph, with the manifest as its last stage.
+"""The job as a pipeline: built as a graph, with the manifests as its last stage.
 
 The way of the data: files are cut into ranges; the ranges, and they alone, are spread over the
-workers; a worker reads its range in blocks, scores each and writes what comes of it into part
-files; when all are written they get their final names; last comes the manifest.
+workers; a worker reads its range in blocks, scores each with every model and writes what comes of
+it into part files of that model's; when all are written they get their final names; last come the
+manifests.
 
 What the graph carries is here and not in :mod:`beam_jobs.score`, which runs as ``__main__``, where
 other processes could not import it.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import functools
 import posixpath
 from collections.abc import Iterable
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsIter
@@ -25,12 +27,12 @@ from model_dofns.counters import Report
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn
 from model_dofns.formats.base import Block
 from model_dofns.jobs import planning
-from model_dofns.jobs.accounts import file_reject, write_manifest
+from model_dofns.jobs.accounts import Account, file_reject, write_manifests
 from model_dofns.jobs.parts import PredictionsPart, RejectsPart
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
+from model_dofns.jobs.targets import Target
 from model_dofns.manifest import InputFile
-from model_dofns.model_spec import ModelMetadata
 from model_dofns.scorer import ScoredRecords
 
 
@@ -53,7 +55,7 @@ def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.P
         report: told on workers what they count, as they do; it travels with the graph.
 
     Returns:
-        The job's status, one element, once the manifest is written.
+        The status of each of the job's folders, once all manifests are written.
     """
     options = job.options
     ranges = root | "Input files" >> beam.Create(
@@ -69,7 +71,7 @@ def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.P
     reader = ReadBlocks(
         job.store,
         job.formats,
-        job.layout,
+        options.layout,
         skip_bad_files=options.skip_bad_files,
         limit=options.limit,
         report=report,
@@ -77,28 +79,59 @@ def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.P
     read = ranges | "Read blocks" >> beam.ParDo(reader).with_output_types(Block).with_outputs(
         UNREADABLE, main=BLOCKS
     )
-    score = ScoreDoFn(
-        job.spec, job.layout, formats=job.formats, batch_size=options.batch_size, report=report
+    unreadable = read[UNREADABLE] | "Name each bad file once" >> beam.CombinePerKey(min)
+    bad_files = unreadable | "Bad files as rejects" >> beam.MapTuple(
+        lambda path, why: file_reject(path, *why)
     )
-    scored = read[BLOCKS] | "Score" >> beam.ParDo(score).with_output_types(
+    # Each block goes to one model after the other, where it was read.
+    facts = [_scored(job, target, read[BLOCKS], bad_files, report) for target in job.targets]
+    return (
+        root
+        | "When all is written" >> beam.Create([job])
+        | "Write manifest"
+        >> beam.FlatMap(
+            _write_manifests,
+            AsIter(unreadable),
+            *(AsIter(each) for of_one in facts for each in of_one),
+        )
+    )
+
+
+def _scored(
+    job: Job,
+    target: Target,
+    blocks: beam.PCollection,
+    bad_files: beam.PCollection,
+    report: Report | None,
+) -> list[beam.PCollection]:
+    """Score blocks with one of the models, and write what comes of them.
+
+    Returns:
+        What its manifest is made of, as :func:`_write_manifests` takes it.
+    """
+    options, folder = job.options, target.folder
+    score = ScoreDoFn(
+        target.spec,
+        target.layout,
+        formats=target.formats,
+        batch_size=options.batch_size,
+        report=report,
+    )
+
+    def named(stage: str) -> str:
+        return f"{stage}: {target.name}" if options.is_several else stage
+
+    scored = blocks | named("Score") >> beam.ParDo(score).with_output_types(
         ScoredRecords
     ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)
-
-    unreadable = read[UNREADABLE] | "Name each bad file once" >> beam.CombinePerKey(min)
-    rejects = (
-        scored[REJECTS],
-        unreadable
-        | "Bad files as rejects" >> beam.MapTuple(lambda path, why: file_reject(path, *why)),
-    ) | "All rejects" >> beam.Flatten()
-
-    folder = job.folder
+    rejects = (scored[REJECTS], bad_files) | named("All rejects") >> beam.Flatten()
     predictions_sink = PartsSink(
         job.store,
         folder.path,
         posixpath.join(folder.temporary, "predictions"),
-        job.output_format.part_suffix(options.compression),
+        target.output_format.part_suffix(options.compression),
         functools.partial(
-            PredictionsPart, format_=job.output_format, compression=options.compression
+            PredictionsPart, format_=target.output_format, compression=options.compression
         ),
         folder.refuse_if_taken,
         num_shards=options.num_shards,
@@ -111,41 +144,42 @@ def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.P
         RejectsPart,
         folder.refuse_if_taken,
     )
-    return (
-        root
-        | "When all is written" >> beam.Create([job])
-        | "Write manifest"
-        >> beam.Map(
-            _write_manifest,
-            AsIter(scored[PREDICTIONS] | "Write predictions" >> beam.io.Write(predictions_sink)),
-            AsIter(rejects | "Write rejects" >> beam.io.Write(rejects_sink)),
-            AsIter(scored[RECORDS_READ] | "Sum records by file" >> beam.CombinePerKey(sum)),
-            AsIter(unreadable),
-            AsIter(scored[MODELS]),
-        )
-    )
+    return [
+        scored[PREDICTIONS] | named("Write predictions") >> beam.io.Write(predictions_sink),
+        rejects | named("Write rejects") >> beam.io.Write(rejects_sink),
+        scored[RECORDS_READ] | named("Sum records by file") >> beam.CombinePerKey(sum),
+        scored[MODELS],
+    ]
 
 
 def _ranges(file: InputFile, job: Job) -> list[tuple[FileRange]]:
     """Each range alone, as they are read side by side."""
-    ranges = cut_into_ranges(file, job.store, job.formats, job.layout.max_record_bytes)
+    ranges = cut_into_ranges(file, job.store, job.formats, job.options.max_record_bytes)
     return [(each,) for each in ranges]
 
 
-def _write_manifest(
-    job: Job,
-    outputs: Iterable[str],
-    rejects: Iterable[str],
-    records_by_file: Iterable[tuple[str, int]],
-    unreadable: Iterable[tuple[str, tuple[str, str]]],
-    models: Iterable[ModelMetadata],
-) -> str:
-    """The last stage; it returns the job's status."""
-    return write_manifest(
-        job,
-        map(from_text, outputs),
-        map(from_text, rejects),
-        dict(records_by_file),
-        {path: message for path, (message, _) in unreadable},
-        models,
-    ).status
+def _write_manifests(
+    job: Job, unreadable: Iterable[tuple[str, tuple[str, str]]], *facts: Iterable[Any]
+) -> list[str]:
+    """The last stage; it returns the status of each folder.
+
+    Args:
+        job: the job.
+        unreadable: files that could not be read.
+        facts: of the first model its files of predictions and of rejects, the records that it was
+            given of each file, and what it says of itself; then of the next one.
+    """
+    accounts = [
+        Account(
+            target,
+            outputs=map(from_text, outputs),
+            rejects=map(from_text, rejects),
+            read=dict(read),
+            models=models,
+        )
+        for target, outputs, rejects, read, models in zip(
+            job.targets, *(facts[first::4] for first in range(4)), strict=True
+        )
+    ]
+    errors = {path: message for path, (message, _) in unreadable}
+    return [manifest.status for manifest in write_manifests(job, accounts, errors)]

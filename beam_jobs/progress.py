@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final, Protocol, TextIO
 
 from tqdm import tqdm
@@ -142,11 +143,13 @@ class Progress:
     Args:
         view: where; None for nowhere.
         ledger: what workers of this machine write to, if they do.
+        models: how many there are, each of which counts the records that it is given.
     """
 
-    def __init__(self, view: View | None, ledger: Ledger | None) -> None:
+    def __init__(self, view: View | None, ledger: Ledger | None, models: int = 1) -> None:
         self.report: Report | None = ledger
         self._view = view
+        self._models = models
         self._ask: Callable[[], LiveCounts] = ledger.read if ledger is not None else LiveCounts
         self._pause = view.seconds if view is not None else 0
         self._done = threading.Event()
@@ -183,7 +186,8 @@ class Progress:
 
     def _look(self) -> None:
         try:
-            self._counts = self._ask()
+            counts = self._ask()
+            self._counts = replace(counts, records=counts.records // self._models)
         except Exception:  # a client may raise anything, and answer the next time
             _LOGGER.debug("How far the job has come cannot be seen.", exc_info=True)
         now = time.monotonic()
@@ -212,7 +216,7 @@ def shown(job: Job, runner: object, show: bool = True) -> Iterator[Progress]:
             else:
                 ledger = Ledger(stack.enter_context(folder))
                 stack.callback(ledger.forget)
-        progress = Progress(view, ledger)
+        progress = Progress(view, ledger, len(job.targets))
         stack.callback(progress.stop)
         progress.start()
         yield progress

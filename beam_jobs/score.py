@@ -43,9 +43,9 @@ def run(options: Options, *, show_progress: bool = False) -> Summary:
 
     Raises:
         UsageError: there is no such runner; or only a plan was asked for.
-        DoesNotFitError: found before it started: the model, the input or the output folder.
+        DoesNotFitError: found before it started: a model, the input or an output folder.
         InterruptedJobError: it was interrupted, and has been cancelled.
-        ScoringError: it failed; the output folder is not whole.
+        ScoringError: it failed; an output folder is not whole.
     """
     if options.plan:
         raise UsageError("with --plan nothing is run: foreseen() says what would be")
@@ -68,8 +68,7 @@ def foreseen(options: Options) -> str:
     Raises:
         ScoringError: as :func:`run` would raise it.
     """
-    job = plan(options, runner_name(empty_pipeline(options)))
-    return forecast(job, replaces=job.folder.check(overwrite=options.overwrite))
+    return forecast(plan(options, runner_name(empty_pipeline(options))))
 
 
 def _wait(result: Any) -> None:

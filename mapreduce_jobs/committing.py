@@ -1,22 +1,22 @@
-"""The commit at a job's end: one attempt of each task gives its files, then comes the manifest."""
+"""The commit at a job's end: one attempt of each task gives its files, then come manifests."""
 
 from __future__ import annotations
 
 import posixpath
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mapreduce_jobs.receipts import RECEIPTS, Order, Receipt, contents, one_each
+from mapreduce_jobs.receipts import RECEIPTS, Order, Receipt, Share, contents, one_each
 from mapreduce_jobs.tasks import TaskPlan
-from model_dofns.jobs.accounts import file_reject, write_manifest
+from model_dofns.jobs.accounts import Account, file_reject, write_manifests
 from model_dofns.jobs.parts import PartsWriter, RejectsPart, commit_parts
-from model_dofns.jobs.planning import Job
 from model_dofns.jobs.store import Store
+from model_dofns.jobs.targets import Target
 from model_dofns.manifest import OutputFile
 
 
 def commit(plan: TaskPlan, orders: Sequence[Order], results: str | None) -> None:
-    """Give the files of one attempt a task their final names, and write the manifest.
+    """Give the files of one attempt a task their final names, and write the manifests.
 
     Args:
         plan: of a job whose tasks have ended well.
@@ -27,46 +27,71 @@ def commit(plan: TaskPlan, orders: Sequence[Order], results: str | None) -> None
     Raises:
         ScoringError: something is not accounted for.
     """
-    job, keeps_records = plan.job, plan.keeps_records
-    store, folder = job.store, job.folder
-    folder.refuse_if_taken()  # first, as who takes it removes the receipts
+    job = plan.job
+    for folder in job.folders:
+        folder.refuse_if_taken()  # first, as who takes it removes the receipts
     receipts = one_each(
-        map(Receipt.from_json, contents(store, folder.temporary, RECEIPTS).values()), orders
+        map(Receipt.from_json, contents(job.store, job.folder.temporary, RECEIPTS).values()),
+        orders,
     )
-    read: dict[str, int] = {}
     bad_files: dict[str, tuple[str, str]] = {}
     for receipt in receipts:
-        for path, records in receipt.read.items():
-            read[path] = read.get(path, 0) + records
         for path, why in receipt.unreadable.items():
             bad_files[path] = min(why, bad_files.get(path, why))
+    accounts = [
+        _account(plan, target, [receipt.shares[number] for receipt in receipts], bad_files, results)
+        for number, target in enumerate(job.targets)
+    ]
+    errors = {path: message for path, (message, _) in bad_files.items()}
+    write_manifests(job, accounts, errors)
+
+
+def _account(
+    plan: TaskPlan,
+    target: Target,
+    shares: Sequence[Share],
+    bad_files: Mapping[str, tuple[str, str]],
+    results: str | None,
+) -> Account:
+    """Give the files of one of the models their final names."""
+    store, folder = plan.job.store, target.folder
+    read: dict[str, int] = {}
+    for share in shares:
+        for path, records in share.read.items():
+            read[path] = read.get(path, 0) + records
     outputs = commit_parts(
         store,
-        [file for receipt in receipts for file in receipt.outputs],
+        [file for share in shares for file in share.outputs],
         folder.path if results is None else folder.kept,
-        job.output_format.part_suffix(job.options.compression),
+        target.output_format.part_suffix(plan.job.options.compression),
     )
     rejects = commit_parts(
         store,
         [
-            *(file for receipt in receipts for file in receipt.rejects),
-            *_rejects_of_files(job, bad_files),
+            *(file for share in shares for file in share.rejects),
+            *_rejects_of_files(store, folder.temporary, bad_files),
         ],
         folder.rejects,
         ".jsonl",
     )
     if results is not None:
         outputs += _committed_results(store, results, folder.path)
-    models = [receipt.model for receipt in receipts if receipt.model is not None]
-    errors = {path: message for path, (message, _) in bad_files.items()}
-    # Writers say how many were scored, unless nothing has been written.
-    scored = None if keeps_records else sum(receipt.scored for receipt in receipts)
-    write_manifest(job, outputs, rejects, read, errors, models, scored)
+    return Account(
+        target,
+        outputs,
+        rejects,
+        read,
+        [share.model for share in shares if share.model is not None],
+        # Writers say how many were scored, unless nothing has been written.
+        scored=None if plan.keeps_records else sum(share.scored for share in shares),
+    )
 
 
-def _rejects_of_files(job: Job, bad_files: dict[str, tuple[str, str]]) -> list[OutputFile]:
-    path = posixpath.join(job.folder.temporary, "rejects", "files")
-    writer = PartsWriter(job.store, path, ".jsonl", RejectsPart)
+def _rejects_of_files(
+    store: Store, temporary: str, bad_files: Mapping[str, tuple[str, str]]
+) -> list[OutputFile]:
+    path = posixpath.join(temporary, "rejects", "files")
+    writer = PartsWriter(store, path, ".jsonl", RejectsPart)
     for file, (message, format_name) in sorted(bad_files.items()):
         writer.write(file_reject(file, message, format_name))
     return writer.close()

@@ -139,7 +139,7 @@ def orders_of(job: Job, tasks: int | None) -> list[Order]:
     """
     if job.options.limit:  # for the first records, so one task reads the files in their order
         return [Order(0, tuple(map(whole, job.files)))]
-    max_bytes = job.layout.max_record_bytes
+    max_bytes = job.options.max_record_bytes
     ranges = [
         each
         for file in job.files
@@ -166,6 +166,8 @@ def _cost(each: FileRange) -> int:
 
 def refuse_unfit_folder(job: Job) -> None:
     """Refuse an output folder that Hadoop could not be told of; files of the input it never is.
+
+    It hears of the folder of the job alone: those of several models only our own client opens.
 
     Raises:
         OutputFolderError: there is such a character in its name.
@@ -199,8 +201,11 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
     """
     job = plan.job
     store, temporary = job.store, job.folder.temporary
-    for name in (RECEIPTS, FAILURES, "predictions", "rejects"):
+    for name in (RECEIPTS, FAILURES):
         store.make_folder(posixpath.join(temporary, name))
+    for each in job.folders:
+        for name in ("predictions", "rejects"):
+            store.make_folder(posixpath.join(each.temporary, name))
     make_private(temporary)  # the values of the model's configuration are in the plan
     path = posixpath.join(temporary, "plan")
     lines = [order.to_line() for order in orders]
@@ -211,8 +216,8 @@ def prepare_tasks(plan: TaskPlan, orders: Sequence[Order], folder: str) -> str:
         lines = [line.rstrip(b"\n").ljust(width) + b"\n" for line in lines]
     travelling = replace(plan, job=replace(job, files=()))
     written = {path: travelling.to_bytes(), posixpath.join(folder, ORDERS): b"".join(lines)}
-    for each, content in written.items():
-        with store.create(each) as file:
+    for name, content in written.items():
+        with store.create(name) as file:
             file.write(content)
     return path
 

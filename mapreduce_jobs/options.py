@@ -102,20 +102,20 @@ def options_of(parsed: argparse.Namespace) -> Options:
         each.name: getattr(parsed, _OTHER_NAMES.get(each.name, each.name))
         for each in fields(Options)
     }
-    values["input"] = tuple(values["input"])
+    values |= {name: tuple(values[name] or ()) for name in ("model", "input")}
     values["runner"] = values["runner"] or "inline"
     if values["runner"] not in _RUNNERS:
         raise UsageError(f"-r {values['runner']} is none of {', '.join(_RUNNERS)}")
-    for name, flag in (("model", "--model"), ("output", "--output-dir")):
-        if not values[name]:
-            raise UsageError(f"{flag} is required; see --help")
-    if not values["input"] or "-" in values["input"]:
+    options = Options(**values)
+    if not options.output:
+        raise UsageError("--output-dir is required; see --help")
+    if not options.input or "-" in options.input:
         raise UsageError(
             "name the input files, globs or folders: records are read from files, not from stdin"
         )
     if parsed.cat_output:
         raise UsageError("--cat-output is not for this job: its output is a folder with a manifest")
-    return Options(**values)
+    return options
 
 
 def print_help(parser: argparse.ArgumentParser, flags_of_mrjob: AbstractSet[str]) -> None:

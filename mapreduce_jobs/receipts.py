@@ -62,25 +62,44 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Share:
+    """What one attempt of a task has done with one of the job's models.
+
+    Attributes:
+        read: of each file, how many records it has read.
+        scored: how many of them have been scored.
+        outputs, rejects: the files it has written.
+        model: what its model says of itself.
+    """
+
+    read: Mapping[str, int] = field(default_factory=dict)
+    scored: int = 0
+    outputs: tuple[OutputFile, ...] = ()
+    rejects: tuple[OutputFile, ...] = ()
+    model: ModelMetadata | None = None
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Share:
+        """One of the fields that JSON has kept."""
+        for name in ("outputs", "rejects"):
+            fields[name] = tuple(map(from_fields, fields[name]))
+        fields["model"] = fields["model"] and ModelMetadata(**fields["model"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
 class Receipt:
     """What one attempt of a task has done, all of it.
 
     Attributes:
         orders: the ids of its orders.
-        read: of each file, how many records it has read.
-        scored: how many of them have been scored.
+        shares: what it has done with each of the job's models, in their order.
         unreadable: of each file that could not be read, why, and its format.
-        outputs, rejects: the files it has written.
-        model: what its model says of itself.
     """
 
     orders: tuple[int, ...]
-    read: Mapping[str, int] = field(default_factory=dict)
-    scored: int = 0
+    shares: tuple[Share, ...] = ()
     unreadable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    outputs: tuple[OutputFile, ...] = ()
-    rejects: tuple[OutputFile, ...] = ()
-    model: ModelMetadata | None = None
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -89,12 +108,11 @@ class Receipt:
     def from_json(cls, text: bytes) -> Receipt:
         """What :meth:`to_json` wrote."""
         fields: dict[str, Any] = json.loads(text)
-        fields["orders"] = tuple(fields["orders"])
-        fields["unreadable"] = {path: tuple(why) for path, why in fields["unreadable"].items()}
-        for name in ("outputs", "rejects"):
-            fields[name] = tuple(map(from_fields, fields[name]))
-        fields["model"] = fields["model"] and ModelMetadata(**fields["model"])
-        return cls(**fields)
+        return cls(
+            orders=tuple(fields["orders"]),
+            shares=tuple(map(Share.from_fields, fields["shares"])),
+            unreadable={path: tuple(why) for path, why in fields["unreadable"].items()},
+        )
 
 
 def put(store: Store, temporary: str, kind: str, attempt: str, content: bytes) -> None:

@@ -176,17 +176,16 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
             ScoringError: as :meth:`launch` would raise it.
         """
         self._settings()
-        job = self._planned()
-        return forecast(job, replaces=job.folder.check(overwrite=job.options.overwrite))
+        return forecast(self._planned())
 
     def launch(self) -> Summary:
         """Run the job to its end.
 
         Raises:
             UsageError: mrjob does not take its flags or its configuration.
-            DoesNotFitError: found before it started: the model, the input or the output folder.
+            DoesNotFitError: found before it started: a model, the input or an output folder.
             InterruptedJobError: it was interrupted, and has been cancelled.
-            ScoringError: it failed; the output folder is not whole.
+            ScoringError: it failed; an output folder is not whole.
         """
         settings = self._settings()
         job = self._planned()
@@ -209,12 +208,19 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
 
     def _planned(self) -> Job:
         options = self.job_options()
+        if self._gives_pairs and options.is_several:
+            raise UsageError(
+                f"{type(self).__name__} has key_values of its own, which is not told which of"
+                " several models a prediction is of: name one --model"
+            )
         if options.runner in ON_A_CLUSTER:
             launching.refuse_local_paths(options)
         job = plan(options, ClusterStore(), "mapreduce", options.runner)
         launching.refuse_unfit_folder(job)
         if self._gives_pairs:  # of whole records, whichever fields are written
-            job = replace(job, formats={**job.formats, "parquet": FORMATS["parquet"]})
+            formats = {**job.formats, "parquet": FORMATS["parquet"]}
+            targets = tuple(replace(target, formats=formats) for target in job.targets)
+            job = replace(job, formats=formats, targets=targets)
         return job
 
     def _runner_class(self) -> Any:
@@ -287,7 +293,7 @@ class ScoreJob(MRJob):  # type: ignore[misc]  # mrjob ships no types
                 yield
 
     def mapper_init(self) -> None:
-        """Load the model, or find it loaded."""
+        """Load the models, or find them loaded."""
         self._task = Task(self._plan, self._store, functools.partial(count, self))
         self._on_failure.callback(self._task.abandon)
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, put
+from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, Share, put
 from model_dofns.counters import MODEL_LOAD_MILLISECONDS, Report
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats.base import Block
@@ -25,6 +25,7 @@ from model_dofns.jobs.parts import PartsWriter, PredictionsPart, RejectsPart
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import BlockReader, Unreadable
 from model_dofns.jobs.store import Store
+from model_dofns.jobs.targets import Target
 from model_dofns.manifest import library_version
 from model_dofns.scorer import ScoredRecords, Scorer
 
@@ -70,7 +71,7 @@ class TaskPlan:
 
 
 class Task:
-    """One attempt of a task: loads the model, or finds it loaded, and scores ranges.
+    """One attempt of a task: loads the models, or finds them loaded, and scores ranges.
 
     Args:
         plan: what it is told.
@@ -82,41 +83,23 @@ class Task:
         job = plan.job
         self._plan = plan
         self._store = store
-        self._report = report
-        self._scorer = Scorer(
-            job.spec, job.layout, formats=job.formats, batch_size=job.options.batch_size
-        )
-        report({MODEL_LOAD_MILLISECONDS: round(self._scorer.model_load_seconds * 1_000)})
+        self._attempt = attempt_name()
         self._reader = BlockReader(
             store,
             job.formats,
-            job.layout,
+            job.options.layout,
             skip_bad_files=job.options.skip_bad_files,
             limit=job.options.limit,
             report=report,
         )
-        self._attempt = attempt_name()
-        self._predictions = PartsWriter(
-            store,
-            posixpath.join(job.folder.temporary, "predictions", self._attempt),
-            job.output_format.part_suffix(job.options.compression),
-            functools.partial(
-                PredictionsPart, format_=job.output_format, compression=job.options.compression
-            ),
-        )
-        self._rejects = PartsWriter(
-            store,
-            posixpath.join(job.folder.temporary, "rejects", self._attempt),
-            ".jsonl",
-            RejectsPart,
-        )
+        self._scoring = [
+            TargetScoring(plan, target, store, self._attempt, report) for target in job.targets
+        ]
         self._orders: list[int] = []
-        self._read: dict[str, int] = {}
-        self._records_scored = 0
         self._unreadable: dict[str, tuple[str, str]] = {}
 
     def score(self, order: Order) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        """Score the records of an order.
+        """Score the records of an order: each block is read once, and scored with every model.
 
         Yields:
             Each scored record with its prediction, if that was asked for.
@@ -128,11 +111,66 @@ class Task:
         for read in self._reader.read(order.ranges):
             if isinstance(read, Unreadable):
                 self._unreadable[read.file.path] = (read.message, read.file.format)
-            else:
-                yield from self._score(read)
+                continue
+            for each in self._scoring:
+                yield from each.score(read)
         self._orders.append(order.id)
 
-    def _score(self, block: Block) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    def finish(self) -> None:
+        """Close all files; then say what has been done. All that was printed is out by now."""
+        receipt = Receipt(
+            orders=tuple(self._orders),
+            shares=tuple(each.finish() for each in self._scoring),
+            unreadable=self._unreadable,
+        )
+        temporary = self._plan.job.folder.temporary
+        put(self._store, temporary, RECEIPTS, self._attempt, receipt.to_json())
+
+    def abandon(self) -> None:
+        """Close what is open, without a receipt: a store shows a file only when it is closed, and
+        that must not be after the launcher has removed the files of a job that failed."""
+        for each in self._scoring:
+            each.abandon()
+
+
+class TargetScoring:
+    """What an attempt of a task does with one of the job's models.
+
+    Args:
+        plan: what the task is told.
+        target: the model.
+        store: where all files are.
+        attempt: the name of the attempt, and how the names of its files begin.
+        report: told what is counted.
+    """
+
+    def __init__(
+        self, plan: TaskPlan, target: Target, store: Store, attempt: str, report: Report
+    ) -> None:
+        options, temporary = plan.job.options, target.folder.temporary
+        self._plan = plan
+        self._formats = target.formats
+        self._report = report
+        self._scorer = Scorer(
+            target.spec, target.layout, formats=target.formats, batch_size=options.batch_size
+        )
+        report({MODEL_LOAD_MILLISECONDS: round(self._scorer.model_load_seconds * 1_000)})
+        self._predictions = PartsWriter(
+            store,
+            posixpath.join(temporary, "predictions", attempt),
+            target.output_format.part_suffix(options.compression),
+            functools.partial(
+                PredictionsPart, format_=target.output_format, compression=options.compression
+            ),
+        )
+        self._rejects = PartsWriter(
+            store, posixpath.join(temporary, "rejects", attempt), ".jsonl", RejectsPart
+        )
+        self._read: dict[str, int] = {}
+        self._records_scored = 0
+
+    def score(self, block: Block) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """Score a block, and write what comes of it; see :meth:`Task.score`."""
         scorer = self._scorer
         records = scorer.records(block)
         scored = scorer.score_records(records, block.format, block.path)
@@ -148,7 +186,7 @@ class Task:
             self._predictions.write(ScoredRecords(payload, len(scored.rows)))
         if self._plan.gives_pairs:
             layout = replace(scorer.layout, whole_record=True, keep_fields=None)
-            whole = self._plan.job.formats[block.format].records(block, layout)
+            whole = self._formats[block.format].records(block, layout)
             predictions = as_dicts(scored.predictions, scored.predictions.schema.names)
             for record, prediction in zip(
                 whole.parse(scored.rows.tolist()), predictions, strict=True
@@ -156,24 +194,18 @@ class Task:
                 assert not isinstance(record, ScoringError), "it has been scored"
                 yield record, prediction
 
-    def finish(self) -> None:
-        """Close all files; then say what has been done. All that was printed is out by now."""
-        receipt = Receipt(
-            orders=tuple(self._orders),
+    def finish(self) -> Share:
+        """Close all files, and say what has been done."""
+        return Share(
             read=self._read,
             scored=self._records_scored,
-            unreadable=self._unreadable,
             outputs=tuple(self._predictions.close()),
             rejects=tuple(self._rejects.close()),
             model=self._scorer.metadata,
         )
-        put(
-            self._store, self._plan.job.folder.temporary, RECEIPTS, self._attempt, receipt.to_json()
-        )
 
     def abandon(self) -> None:
-        """Close what is open, without a receipt: a store shows a file only when it is closed, and
-        that must not be after the launcher has removed the files of a job that failed."""
+        """Close what is open; no one is to read it."""
         for writer in (self._predictions, self._rejects):
             try:
                 writer.abandon()

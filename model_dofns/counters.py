@@ -1,7 +1,7 @@
 """The counters a running job shows, by the same names on every engine.
 
-They are for people who watch: a runner may count a bundle that it retries twice. What must be
-exact, the manifest's sums, travels as data.
+They are for people who watch: a runner may count a bundle that it retries twice. Of several models
+each counts the records that it is given. What must be exact, the manifest's sums, travels as data.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _COLUMNAR = ("csv", "parquet")
 
 @dataclass(frozen=True)
 class Settled:
-    """A job's files and how they are read and written.
+    """A job's files and how one of its models has them read and written.
 
     Attributes:
         files: each with its format.
@@ -50,19 +50,25 @@ class Settled:
 
 def settle(
     files: Sequence[InputFile],
-    layout: Layout,
+    layouts: Sequence[Layout],
     csv: CsvFormat,
     open_file: Callable[[str], BinaryIO],
     input_format: str | None = None,
-) -> Settled:
-    """Look into the files of a job. What cannot be read is left for the job to report.
+) -> list[Settled]:
+    """Look into the files of a job, once for all of its models.
+
+    What cannot be read is left for the job to report.
 
     Args:
         files: the input, in the order of their paths.
-        layout: what the command line says, and, where the model is loaded at launch, the model.
+        layouts: for each model, what the command line says, and, where the model is loaded at
+            launch, the model.
         csv: what the command line says of CSV.
         open_file: raises an UnreadableFileError.
         input_format: of all files; None for what their suffixes say.
+
+    Returns:
+        What is settled for each model; the files are the same.
 
     Raises:
         InputError: the files do not fit each other, or what is asked for.
@@ -72,7 +78,7 @@ def settle(
     by_format: dict[str, list[InputFile]] = {}
     for file in files:
         by_format.setdefault(file.format, []).append(file)
-    if layout.output_format is None and len(by_format) > 1:
+    if len(by_format) > 1 and any(layout.output_format is None for layout in layouts):
         examples = "; ".join(f"{name}: {some[0].path}" for name, some in sorted(by_format.items()))
         raise UsageError(
             f"the input has files of several formats ({examples}): say which one the output is to"
@@ -82,6 +88,16 @@ def settle(
         raise UsageError("--csv_columns names the columns of CSV, and no file of the input is CSV")
     look = _Look(open_file, csv)
     csv = replace(csv, columns=look.csv_columns(by_format.get(csv.name, [])))
+    return [_settled(files, by_format, csv, look, layout) for layout in layouts]
+
+
+def _settled(
+    files: tuple[InputFile, ...],
+    by_format: Mapping[str, Sequence[InputFile]],
+    csv: CsvFormat,
+    look: _Look,
+    layout: Layout,
+) -> Settled:
     layout = replace(
         layout,
         output_format=layout.output_format or next(iter(by_format)),
@@ -101,8 +117,21 @@ def settle(
     # Rows of CSV alone that become CSV again stay as they are.
     if layout.output_format in _COLUMNAR and {*by_format, layout.output_format} != {csv.name}:
         layout = replace(layout, schema=_kept(schemas, layout))
-    parquet = ParquetFormat(_read_columns(layout))
+    columns = _read_columns(layout)
+    parquet = ParquetFormat(None if columns is None else (columns,))
     return Settled(files, FORMATS | {csv.name: csv, parquet.name: parquet}, layout)
+
+
+def read_together(settled: Sequence[Settled]) -> Mapping[str, Format]:
+    """The formats by which files are read once for all models: Parquet's columns for each."""
+    wanted: list[frozenset[str]] = []
+    for each in settled:
+        parquet = each.formats[ParquetFormat.name]
+        assert isinstance(parquet, ParquetFormat)
+        if parquet.columns is None:
+            return each.formats
+        wanted += parquet.columns
+    return {**settled[0].formats, ParquetFormat.name: ParquetFormat(tuple(wanted))}
 
 
 def _format_of(path: str) -> str:
@@ -123,6 +152,7 @@ class _Look:
     def __init__(self, open_file: Callable[[str], BinaryIO], csv: CsvFormat) -> None:
         self._open_file = open_file
         self._csv = csv
+        self._parquet_schemas: dict[tuple[str, ...], dict[str, pa.Schema]] = {}
 
     def _each(self, look: Callable[[InputFile], T], files: Sequence[InputFile]) -> dict[str, T]:
         """What a look into each file gives, by path."""
@@ -169,13 +199,16 @@ class _Look:
         return columns
 
     def parquet_schemas(self, files: Sequence[InputFile]) -> dict[str, pa.Schema]:
-        """The schema of each file."""
+        """The schema of each file; it is looked for once, as all models read the same."""
 
         def schema(file: InputFile) -> pa.Schema:
             with self._open_file(file.path) as opened:
                 return ParquetFormat().schema(opened)
 
-        return self._each(schema, files)
+        paths = tuple(file.path for file in files)
+        if paths not in self._parquet_schemas:
+            self._parquet_schemas[paths] = self._each(schema, files)
+        return self._parquet_schemas[paths]
 
     def json_schema(self, files: Sequence[InputFile], layout: Layout) -> pa.Schema:
         """A schema from the beginning of the first file that has a record."""

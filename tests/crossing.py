@@ -70,7 +70,8 @@ def settled(
     """What a job settles at launch."""
     files = [InputFile(str(path), path.stat().st_size) for path in sorted(paths)]
     at_launch = Scorer(spec, Layout(**layout)).layout if preflight else Layout(**layout)
-    return settle(files, at_launch, CsvFormat(**dialect or {}), open_file)
+    (found,) = settle(files, [at_launch], CsvFormat(**dialect or {}), open_file)
+    return found
 
 
 def cross(

@@ -37,7 +37,9 @@ def settled(
     *paths: Path | str, csv: CsvFormat | None = None, input_format: str | None = None, **layout: Any
 ) -> Settled:
     files = [InputFile(str(path), 1) for path in sorted(map(str, paths))]
-    return settle(files, Layout(**MODEL | layout), csv or CsvFormat(), open_file, input_format)
+    layouts = [Layout(**MODEL | layout)]
+    (found,) = settle(files, layouts, csv or CsvFormat(), open_file, input_format)
+    return found
 
 
 def write(path: Path, content: str | bytes | pa.Table) -> Path:
@@ -266,7 +268,7 @@ def test_a_name_that_the_prediction_takes_is_refused(tmp_path: Path) -> None:
 def test_only_the_columns_that_are_read_or_kept_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", pa.table({"x": [1.5], "n": [1], "id": [1], "no": [1]}))
     parquet = settled(path, keep_fields=("id",)).formats["parquet"]
-    assert parquet.columns == {"x", "n", "id"}  # type: ignore[attr-defined]
+    assert parquet.columns == (frozenset({"x", "n", "id"}),)  # type: ignore[attr-defined]
     assert settled(path).formats["parquet"].columns is None  # type: ignore[attr-defined]
 
 

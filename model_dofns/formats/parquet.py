@@ -10,7 +10,7 @@ import functools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
@@ -60,10 +60,10 @@ class ParquetFormat(Format):
     """``.parquet`` and ``.pq``.
 
     Attributes:
-        columns: which are read; None for all.
+        columns: which are read, for each model that they are read for; None for all.
     """
 
-    columns: frozenset[str] | None = None
+    columns: tuple[frozenset[str], ...] | None = None
 
     name: ClassVar[str] = "parquet"
     suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
@@ -111,12 +111,25 @@ class ParquetFormat(Format):
     def _wanted(self, schema: pa.Schema) -> list[str] | None:
         if self.columns is None:
             return None
-        wanted = self.columns | ({EXTRA} if has_extra(schema) else set())
-        # A file without any of them has records all the same.
-        return [name for name in schema.names if name in wanted] or schema.names[:1]
+        wanted: set[str] = set()
+        for columns in self.columns:
+            of_one = columns | ({EXTRA} if has_extra(schema) else set())
+            # A file without any of them has records all the same.
+            wanted.update(of_one.intersection(schema.names) or schema.names[:1])
+        return [name for name in schema.names if name in wanted]
 
     def records(self, block: Block, layout: Layout) -> ParquetRows:
-        return ParquetRows(block, layout)
+        return ParquetRows(self._without_others(block), layout)
+
+    def _without_others(self, block: Block) -> Block:
+        """A block without the columns that have been read for other models alone."""
+        assert isinstance(block.data, pa.RecordBatch)
+        names = block.data.schema.names
+        wanted = self._wanted(block.data.schema)
+        if wanted is None or wanted == names:
+            return block
+        own = [index for index, name in enumerate(names) if name in wanted]
+        return replace(block, data=block.data.select(own))
 
     def encode(
         self, fields: pa.RecordBatch, predictions: pa.RecordBatch, layout: Layout

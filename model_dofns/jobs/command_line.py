@@ -37,13 +37,14 @@ def show(summary: Summary) -> None:
     """Print what became of every record.
 
     Raises:
-        TooManyErrorsError: too many were rejected.
+        TooManyErrorsError: too many were rejected, of one model at least.
     """
     say(summary.table(), sys.stdout)
-    if summary.too_many_errors:
+    if failed := [each for each in summary.folders if each.too_many_errors]:
         raise TooManyErrorsError(
             "more records were rejected than --max_errors"
-            f" {summary.manifest.options['max_errors']} allows: see {summary.output}/_rejects"
+            f" {failed[0].manifest.options['max_errors']} allows: see"
+            f" {', '.join(f'{each.output}/_rejects' for each in failed)}"
         )
 
 

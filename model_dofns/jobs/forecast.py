@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic.fields import FieldInfo
@@ -23,6 +23,7 @@ from model_dofns.jobs.sample import (
     some,
 )
 from model_dofns.jobs.summary import common_folder, many, one_line, reason_lines
+from model_dofns.jobs.targets import Target
 from model_dofns.reasons import ReasonTally
 from model_dofns.rejects import STAGES
 from model_dofns.schemas import RecordSchema
@@ -33,32 +34,43 @@ _SHOWN_COLUMNS: Final = 8
 _LOOKED_AT: Final = 100  # records, for the names of their fields
 
 
-def forecast(job: Job, *, replaces: bool) -> str:
+def forecast(job: Job) -> str:
     """What a job would read, score and write; the beginnings of some files are tried.
 
-    Args:
-        job: the job.
-        replaces: whether an earlier job's files stand in its output folder.
-
     Raises:
-        ScoringError: as the job would, of a file that cannot be read, or a model that always fails.
+        ScoringError: as the job would, of a file that cannot be read, a model that always fails, or
+            an output folder that cannot be used.
     """
+    replaces = {f.path: f.check(overwrite=job.options.overwrite) for f in job.folders}
     samples, unreadable = _samples(job)
-    sections = {
-        "model": _model(job),
-        "runner": [job.runner],
-        "input": _input(job),
-        "records": _records(job, samples),
-        "fields read": _fields_read(job, samples),
-        "fields written": _fields_written(job, samples),
-        "sample": [*unreadable, *_tried(job, samples)],
-        "output": _output(job, replaces),
-    }
-    lines = []
-    for name, texts in sections.items():
-        for i, text in enumerate(texts):
-            lines.append(f"{name if i == 0 else '':<16}{text}")
+    lines = _lines(
+        {
+            "model": [line for target in job.targets for line in _model(target)],
+            "memory": _memory(job),
+            "runner": [job.runner],
+            "input": _input(job),
+            "records": _records(job, samples),
+        }
+    )
+    for target in job.targets:
+        lines += ["", *_lines({"scored with": [target.name]})] if job.options.is_several else []
+        lines += _lines(
+            {
+                "fields read": _fields_read(job, target, samples),
+                "fields written": _fields_written(job, target, samples),
+                "sample": [*unreadable, *_tried(job, target, samples)],
+                "output": _output(job, target, replaces[target.folder.path]),
+            }
+        )
     return "\n".join([*lines, "", "Nothing has been written."])
+
+
+def _lines(sections: Mapping[str, Iterable[str]]) -> list[str]:
+    return [
+        f"{name if i == 0 else '':<16}{text}"
+        for name, texts in sections.items()
+        for i, text in enumerate(texts)
+    ]
 
 
 def _samples(job: Job) -> tuple[list[FileSample], list[str]]:
@@ -75,11 +87,29 @@ def _samples(job: Job) -> tuple[list[FileSample], list[str]]:
     return samples, unreadable
 
 
-def _model(job: Job) -> list[str]:
-    if job.metadata is None:
-        return [job.spec.class_path, "not loaded here, as --no_preflight says"]
-    model = job.metadata
-    return [f"{model.qualified_name} {model.version}: {model.display_name}", job.spec.class_path]
+def _model(target: Target) -> list[str]:
+    path = target.spec.class_path
+    if target.metadata is None:
+        return [path, "not loaded here, as --no_preflight says"]
+    return [f"{target.called}: {target.metadata.display_name}", path]
+
+
+def _memory(job: Job) -> list[str]:
+    """How much of it the models take; by how much this process grew, so libraries are in it."""
+    lines = [f"each worker process holds {many(len(job.targets), 'model')} at once"]
+    sizes = [target.bytes for target in job.targets if target.bytes is not None]
+    if len(sizes) < len(job.targets):
+        return [*lines, "what that takes is not known, as it was not measured here"]
+    of_each = ", ".join(
+        f"{target.name} {_megabytes(size)}" for target, size in zip(job.targets, sizes, strict=True)
+    )
+    detail = f": {of_each}" if len(sizes) > 1 else ""
+    lines.append(f"loading took about {_megabytes(sum(sizes))} here, libraries included{detail}")
+    return lines
+
+
+def _megabytes(size: int) -> str:
+    return f"{-(-size // 1_000_000):,} MB"
 
 
 def _input(job: Job) -> list[str]:
@@ -108,11 +138,11 @@ def _records(job: Job, samples: Sequence[FileSample]) -> list[str]:
     return [f"about {rounded:,}, by the size of those looked at", *limited]
 
 
-def _fields_read(job: Job, samples: Sequence[FileSample]) -> list[str]:
-    if job.metadata is None:
+def _fields_read(job: Job, target: Target, samples: Sequence[FileSample]) -> list[str]:
+    if target.metadata is None:
         return ["not known before the model is loaded"]
-    schema = RecordSchema(job.spec.load().input_schema)
-    names, where = _names_in_first(job, samples)
+    schema = RecordSchema(target.spec.load().input_schema)
+    names, where = _names_in_first(job, target, samples)
     rows = []
     for name, field in schema.record_class.model_fields.items():
         found = "" if names is None else "found" if names & schema.keys[name] else "NOT FOUND"
@@ -122,21 +152,22 @@ def _fields_read(job: Job, samples: Sequence[FileSample]) -> list[str]:
     return [*(line.rstrip() for line in lines), *([f"looked for in {where}"] if where else [])]
 
 
-def _names_in_first(job: Job, samples: Sequence[FileSample]) -> tuple[set[str] | None, str]:
+def _names_in_first(
+    job: Job, target: Target, samples: Sequence[FileSample]
+) -> tuple[set[str] | None, str]:
     """The names of fields in the first file that can be read, and how they were looked for."""
     if not samples:
         return None, ""
     sample = samples[0]
-    format_ = job.formats[sample.file.format]
+    format_ = target.formats[sample.file.format]
     path = sample.file.path
     with job.store.open(path) as opened:
         names = set(format_.column_names(format_.opened(opened, path)))
     if names:
         return names | partitions_of(path).keys(), one_line(path)
     looked_at = 0
-    scorer = _scorer(job)
     for block in sample.blocks:
-        records = format_.records(block, scorer.layout)
+        records = format_.records(block, target.layout)
         rows = range(min(len(records), _LOOKED_AT - looked_at))
         looked_at += len(rows)
         for record in records.parse(rows):
@@ -165,9 +196,9 @@ def _default(field: FieldInfo) -> str:
     return "with a default" if made else f"default {one_line(repr(field.default), 20)}"
 
 
-def _fields_written(job: Job, samples: Sequence[FileSample]) -> list[str]:
-    layout, name = job.layout, job.options.prediction_field
-    names, _ = _names_in_first(job, samples) if layout.keep_fields else (None, "")
+def _fields_written(job: Job, target: Target, samples: Sequence[FileSample]) -> list[str]:
+    layout, name = target.layout, job.options.prediction_field
+    names, _ = _names_in_first(job, target, samples) if layout.keep_fields else (None, "")
     missing = [] if names is None else [n for n in layout.keep_fields or () if n not in names]
     if layout.schema is not None:
         fields = [(field.name, f"{field.type}, as a column") for field in layout.schema]
@@ -179,12 +210,12 @@ def _fields_written(job: Job, samples: Sequence[FileSample]) -> list[str]:
     else:
         fields = [(kept, "as it came") for kept in layout.keep_fields if kept not in missing]
     fields += [(kept, "NOT FOUND in the sample") for kept in missing]
-    if job.metadata is None:
+    if target.metadata is None:
         fields.append((name, "of which the fields are not known yet"))
     else:
         # In JSON the prediction is an object; elsewhere it is columns.
-        joint = "." if job.output_format.name == "jsonl" else "_"
-        types = job.spec.load().output_schema.model_fields
+        joint = "." if target.output_format.name == "jsonl" else "_"
+        types = target.spec.load().output_schema.model_fields
         fields += [
             (name + joint + output, _type(types[output]) if output in types else "str")
             for output in layout.output_names
@@ -193,12 +224,16 @@ def _fields_written(job: Job, samples: Sequence[FileSample]) -> list[str]:
     return [f"{field:<{width}}  {what}".rstrip() for field, what in fields]
 
 
-def _tried(job: Job, samples: Sequence[FileSample]) -> Iterator[str]:
+def _tried(job: Job, target: Target, samples: Sequence[FileSample]) -> Iterator[str]:
     """What became of the sample's records."""
-    if job.metadata is None:
+    if target.metadata is None:
         yield "not tried, as the model is not loaded here"
         return
-    scorer, tally = _scorer(job), ReasonTally()
+    # One that knows nothing of what another has seen: a model that always fails is found.
+    scorer = Scorer(
+        target.spec, target.layout, formats=target.formats, batch_size=job.options.batch_size
+    )
+    tally = ReasonTally()
     read = scored = 0
     for block in (block for sample in samples for block in sample.blocks):
         result = scorer.score(block)
@@ -219,15 +254,11 @@ def _tried(job: Job, samples: Sequence[FileSample]) -> Iterator[str]:
         yield f"That is more than --max_errors {job.options.max_errors} allows: see --help"
 
 
-def _output(job: Job, replaces: bool) -> list[str]:
-    suffix = job.output_format.part_suffix(job.options.compression)
-    named = job.options.compression or f"{job.output_format.compressions[0]}, the default"
-    lines = [job.output, f"part-*{suffix}, compression {named}"]
+def _output(job: Job, target: Target, replaces: bool) -> list[str]:
+    format_ = target.output_format
+    suffix = format_.part_suffix(job.options.compression)
+    named = job.options.compression or f"{format_.compressions[0]}, the default"
+    lines = [target.folder.path, f"part-*{suffix}, compression {named}"]
     if replaces:
         lines.append("replacing what an earlier job wrote there, as --overwrite says")
     return lines
-
-
-def _scorer(job: Job) -> Scorer:
-    """One that knows nothing of what another one has seen: a model that fails always is found."""
-    return Scorer(job.spec, job.layout, formats=job.formats, batch_size=job.options.batch_size)

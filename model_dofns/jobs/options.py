@@ -22,6 +22,8 @@ exit codes:
   0 done   1 the job failed   2 usage   3 more rejects than --max_errors
   4 the model, the input or the output folder does not fit, found before the
   job started   130 interrupted
+  Of several models: 130, 1, 2 and 4 are of the whole job; 3 if any model has
+  too many rejects; 0 if all are done.
 """
 
 # How an engine spells a flag: --max_errors -> its option strings.
@@ -32,7 +34,7 @@ Spelling: TypeAlias = Callable[[str], Iterable[str]]
 class JobOptions:
     """What the command line says on every engine; a field a flag, by the same name where it can."""
 
-    model: str
+    model: tuple[str, ...]
     input: tuple[str, ...]
     output: str
     models: str | None = None
@@ -58,7 +60,17 @@ class JobOptions:
     plan: bool = False
 
     def __post_init__(self) -> None:
+        if not self.model and self.models is None:
+            raise UsageError(
+                "--model is required: name a model, or all that a file has with --models alone;"
+                " see --help"
+            )
         _ = self.layout, self.csv  # or they raise
+
+    @property
+    def is_several(self) -> bool:
+        """Whether each model has a folder of its own: all of a file may be one today."""
+        return len(self.model) != 1
 
     @property
     def layout(self) -> Layout:
@@ -81,7 +93,8 @@ class JobOptions:
     def shown(self) -> dict[str, Any]:
         """As they stand in a manifest."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return values | {"max_errors": str(self.max_errors)}
+        model = self.model if self.is_several else self.model[0]
+        return values | {"max_errors": str(self.max_errors), "model": model}
 
 
 @dataclass(frozen=True)
@@ -100,21 +113,21 @@ def add_flags(
     model = parser.add_argument_group("the model")
     model.add_argument(
         *spelled("--model"),
-        required=True,
+        action="append",
         metavar="NAME",
         help="package.module:Class, an entry of --models, or an installed entry point of the"
-        " group ml_models",
+        " group ml_models; of several, repeated, each has a folder of its name in the output",
     )
     model.add_argument(
         *spelled("--models"),
         metavar="FILE",
-        help="a models file, YAML or JSON, with models by name",
+        help="a models file, YAML or JSON, with models by name; without --model, all of them",
     )
     model.add_argument(
         *spelled("--expect_version"),
         default="",
         metavar="SPEC",
-        help="fail unless the model's version fits, as in '>=1.2,<2'",
+        help="fail unless the version of each model fits, as in '>=1.2,<2'",
     )
     model.add_argument(
         *spelled("--no_preflight"),

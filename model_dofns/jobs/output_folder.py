@@ -45,6 +45,10 @@ class OutputFolder:
         self.job = job
         self.started = started
 
+    def below(self, name: str) -> OutputFolder:
+        """A folder in this one, of the same job."""
+        return OutputFolder(self.store, posixpath.join(self.path, name), self.job, self.started)
+
     @property
     def temporary(self) -> str:
         return posixpath.join(self.path, TEMPORARY_FOLDER, self.job)

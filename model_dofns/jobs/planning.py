@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 from model_dofns.exceptions import OutputFolderError, UsageError
 from model_dofns.formats.base import Format, Layout
 from model_dofns.jobs.inputs import match_input
+from model_dofns.jobs.memory import resident_bytes
 from model_dofns.jobs.options import JobOptions
 from model_dofns.jobs.output_folder import OutputFolder
 from model_dofns.jobs.store import Store, absolute
+from model_dofns.jobs.targets import Target, named_specs
 from model_dofns.manifest import InputFile, now
 from model_dofns.model_spec import ModelMetadata, ModelSpec
-from model_dofns.models_file import resolve_model
 from model_dofns.scorer import Scorer
-from model_dofns.settling import settle
+from model_dofns.settling import read_together, settle
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ class Job:
         engine: ``beam`` or ``mapreduce``.
         runner: what the engine runs it on, by its name there.
         store: where all of its files are.
-        spec: the model.
-        metadata: what the model says of itself; None where it is not loaded at launch.
-        files, formats, layout: the input, and how its records are read and written.
-        output: the output folder, absolute: a worker has a working folder of its own.
+        targets: its models, each with its own folder.
+        files: the input.
+        formats: how that is read, once for all models.
+        folder: the output folder that the command line names, absolute: a worker has a working
+            folder of its own. It is that of the only model; of several, their folders are in it.
         options: the command line.
     """
 
@@ -42,27 +44,50 @@ class Job:
     engine: str
     runner: str
     store: Store
-    spec: ModelSpec
-    metadata: ModelMetadata | None
+    targets: tuple[Target, ...]
     files: tuple[InputFile, ...]
     formats: Mapping[str, Format]
-    layout: Layout
-    output: str
+    folder: OutputFolder
     options: JobOptions
 
     @property
-    def folder(self) -> OutputFolder:
-        return OutputFolder(self.store, self.output, self.id, self.started)
+    def folders(self) -> list[OutputFolder]:
+        """Those that get a manifest."""
+        return [target.folder for target in self.targets]
 
-    @property
-    def output_format(self) -> Format:
-        """What predictions are written in."""
-        assert self.layout.output_format is not None
-        return self.formats[self.layout.output_format]
+    def prepare(self) -> None:
+        """Make all folders ready; where one cannot be used, none is touched.
+
+        Raises:
+            OutputFolderError: one cannot be used; see :meth:`OutputFolder.prepare`.
+        """
+        overwrite = self.options.overwrite
+        for folder in self.folders[1:]:  # the first one says so itself, before it touches anything
+            folder.check(overwrite=overwrite)
+        for number, folder in enumerate(self.folders):
+            try:
+                folder.prepare(overwrite=overwrite)
+            except OutputFolderError as error:  # what only writing shows
+                for ready in self.folders[:number]:
+                    ready.mark("failed", str(error))
+                    ready.remove_temporary()
+                raise
+
+    def mark(self, status: str, error: str) -> None:
+        """Say in the folders that have no manifest how the job ended, if that works."""
+        for folder in self.folders:
+            if not folder.is_whole():
+                folder.mark(status, error)
+        self.remove_temporary()
+
+    def remove_temporary(self) -> None:
+        """Remove what was only needed while the job ran."""
+        for folder in dict.fromkeys([*self.folders, self.folder]):
+            folder.remove_temporary()
 
 
 def plan(options: JobOptions, store: Store, engine: str, runner: str) -> Job:
-    """Settle the model, the input and the output folder; nothing is written yet.
+    """Settle the models, the input and the output folders; nothing is written yet.
 
     Raises:
         DoesNotFitError: one of them does not exist or does not fit.
@@ -73,47 +98,80 @@ def plan(options: JobOptions, store: Store, engine: str, runner: str) -> Job:
         raise OutputFolderError(f"the output {options.output} names no folder: name one below it")
     patterns = [absolute(pattern) for pattern in options.input]
     store.check_access([*patterns, absolute(options.output)])
-    spec = resolve_model(options.model, options.models, options.expect_version)
-    layout, metadata = options.layout, None
-    if options.preflight:
-        scorer = Scorer(spec, layout)
-        layout, metadata = scorer.layout, scorer.metadata
+    specs = named_specs(options)
+    loaded = [_loaded(spec, options) for spec in specs.values()]
     settled = settle(
-        match_input(store, patterns), layout, options.csv, store.open, options.input_format
+        match_input(store, patterns),
+        [each.layout for each in loaded],
+        options.csv,
+        store.open,
+        options.input_format,
     )
+    job_id, started = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}", now()
+    top = OutputFolder(store, output, job_id, started)
     job = Job(
-        id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
-        started=now(),
+        id=job_id,
+        started=started,
         engine=engine,
         runner=runner,
         store=store,
-        spec=spec,
-        metadata=metadata,
-        files=settled.files,
-        formats=settled.formats,
-        layout=settled.layout,
-        output=output,
+        targets=tuple(
+            Target(
+                name=name,
+                spec=spec,
+                metadata=model.metadata,
+                bytes=model.bytes,
+                formats=own.formats,
+                layout=own.layout,
+                folder=top.below(name) if options.is_several else top,
+            )
+            for (name, spec), model, own in zip(specs.items(), loaded, settled, strict=True)
+        ),
+        files=settled[0].files,
+        formats=read_together(settled),
+        folder=top,
         options=options,
     )
-    if options.compression not in (None, *job.output_format.compressions):
+    output_format = job.targets[0].output_format
+    if options.compression not in (None, *output_format.compressions):
         raise UsageError(
-            f"--compression {options.compression} is none of {job.output_format.name}'s, which"
-            f" are: {', '.join(job.output_format.compressions)}"
+            f"--compression {options.compression} is none of {output_format.name}'s, which"
+            f" are: {', '.join(output_format.compressions)}"
         )
-    _refuse_overlap(job)
+    for folder in job.folders:
+        _refuse_overlap(job, folder)
     return job
 
 
-def _refuse_overlap(job: Job) -> None:
-    folder = job.folder.path
-    if any(character in folder for character in "*?["):
+@dataclass(frozen=True)
+class _Loaded:
+    """What is known of a model once it has been loaded, or has not."""
+
+    layout: Layout
+    metadata: ModelMetadata | None = None
+    bytes: int | None = None
+
+
+def _loaded(spec: ModelSpec, options: JobOptions) -> _Loaded:
+    if not options.preflight:
+        return _Loaded(options.layout)
+    before = resident_bytes()
+    scorer = Scorer(spec, options.layout)
+    after = resident_bytes()
+    grown = None if before is None or after is None else max(after - before, 0)
+    return _Loaded(scorer.layout, scorer.metadata, grown)
+
+
+def _refuse_overlap(job: Job, folder: OutputFolder) -> None:
+    path = folder.path
+    if any(character in path for character in "*?["):
         raise OutputFolderError(
-            f"the output folder {folder} has a character of a glob (*, ? or [) in its name"
+            f"the output folder {path} has a character of a glob (*, ? or [) in its name"
         )
     canonical = job.store.canonical
-    real_folder = canonical(folder)
+    real_folder = canonical(path)
     for file in job.files:
         if canonical(file.path).startswith(real_folder + "/"):
             raise OutputFolderError(
-                f"the input file {file.path} is in the output folder {folder}: name another folder"
+                f"the input file {file.path} is in the output folder {path}: name another folder"
             )

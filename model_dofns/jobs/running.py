@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from model_dofns.exceptions import InterruptedJobError, ScoringError, UnreadableFileError
 from model_dofns.jobs.planning import Job
-from model_dofns.jobs.summary import Summary, many
+from model_dofns.jobs.summary import FolderSummary, Summary, many
 
 _LOGGER = logging.getLogger("model_dofns")
 
@@ -15,53 +15,62 @@ _LOGGER = logging.getLogger("model_dofns")
 def carry_out(
     job: Job, work: Callable[[], None], cause_of: Callable[[BaseException], str]
 ) -> Summary:
-    """Make the output folder ready, do the work, and see that the folder says how that ended.
+    """Make the output folders ready, do the work, and see that they say how that ended.
 
     Args:
         job: the job.
-        work: reads, scores, writes, and ends with the manifest.
+        work: reads, scores, writes, and ends with the manifests.
         cause_of: what to say of an error that the engine raises.
 
     Raises:
-        OutputFolderError: the folder cannot be used.
+        OutputFolderError: a folder cannot be used.
         InterruptedJobError: the work was interrupted.
-        ScoringError: it failed; the folder is not whole.
+        ScoringError: it failed; a folder is not whole.
     """
-    folder = job.folder
-    folder.prepare(overwrite=job.options.overwrite)
+    job.prepare()
     _LOGGER.info("%s", _announcement(job))
     try:
         work()
-        return Summary(folder.path, folder.read_manifest())
+        return _summary(job)
     except (Exception, KeyboardInterrupt) as error:
-        if folder.is_whole():
+        unfinished = [folder.path for folder in job.folders if not folder.is_whole()]
+        if not unfinished:
             _LOGGER.warning("The job is done, but it ended with %s", cause_of(error))
-            return Summary(folder.path, folder.read_manifest())
+            return _summary(job)
         _LOGGER.debug("The job ended early.", exc_info=True)
-        failure = _failure(error, cause_of(error), folder.path)
+        failure = _failure(error, cause_of(error), unfinished)
         status = "interrupted" if isinstance(failure, InterruptedJobError) else "failed"
-        folder.mark(status, cause_of(error))
-        folder.remove_temporary()
+        job.mark(status, cause_of(error))
         raise failure from error
 
 
+def _summary(job: Job) -> Summary:
+    return Summary(
+        tuple(
+            FolderSummary(target.name, target.folder.path, target.folder.read_manifest())
+            for target in job.targets
+        )
+    )
+
+
 def _announcement(job: Job) -> str:
-    name = job.options.model
-    if job.metadata is not None:
-        name = f"{job.metadata.qualified_name} {job.metadata.version}"
     size = sum(file.bytes for file in job.files)
+    models = ", ".join(target.called for target in job.targets)
+    folders = ", ".join(folder.path for folder in job.folders)
     return (
-        f"Scoring {many(len(job.files), 'file')} ({size:,} bytes) with {name} on {job.runner} into"
-        f" {job.folder.path}, as job {job.id}"
+        f"Scoring {many(len(job.files), 'file')} ({size:,} bytes) with {models} on {job.runner}"
+        f" into {folders}, as job {job.id}"
     )
 
 
-def _failure(error: BaseException, cause: str, folder: str) -> ScoringError:
+def _failure(error: BaseException, cause: str, unfinished: Sequence[str]) -> ScoringError:
     """What to tell the user: the cause, and the way out."""
-    way_out = (
-        f"The output folder {folder} is not whole: it has no _manifest.json. Mend the cause and"
-        " run the same command with --overwrite."
-    )
+    if len(unfinished) == 1:
+        state = f"The output folder {unfinished[0]} is not whole: it has no _manifest.json."
+    else:
+        folders = ", ".join(unfinished)
+        state = f"The output folders {folders} are not whole: they have no _manifest.json."
+    way_out = f"{state} Mend the cause and run the same command with --overwrite."
     # Beam may hand on an interrupt as an error of its own, with that name at its end.
     if isinstance(error, KeyboardInterrupt) or cause.endswith("KeyboardInterrupt"):
         return InterruptedJobError(f"the job was interrupted\n{way_out}")

@@ -69,12 +69,12 @@ def sample_file(job: Job, file: InputFile, records: int) -> FileSample:
                 format_.opened(cast(BinaryIO, counting), file.path),
                 part,
                 block_bytes=_BLOCK_BYTES,
-                max_record_bytes=job.layout.max_record_bytes,
+                max_record_bytes=job.options.layout.max_record_bytes,
             ):
                 if counting.bytes > bytes_before:
                     mark_bytes, mark_records = bytes_before, read
                     bytes_before = counting.bytes
-                found = format_.records(block, job.layout)
+                found = format_.records(block, job.options.layout)
                 if read < records:
                     left = records - read
                     blocks.append(block if len(found) <= left else found.first(left))

@@ -18,9 +18,16 @@ _WIDTH: Final = 80
 
 
 @dataclass(frozen=True)
-class Summary:
-    """How a job ended that ran to its end."""
+class FolderSummary:
+    """How a job ended at one of its models.
 
+    Attributes:
+        name: the model's, in the job.
+        output: the folder.
+        manifest: what stands in there.
+    """
+
+    name: str
     output: str
     manifest: Manifest
 
@@ -52,6 +59,23 @@ class Summary:
     def _time(self) -> str:
         ended, started = map(datetime.fromisoformat, (self.manifest.ended, self.manifest.started))
         return str(ended - started)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a job ended that ran to its end.
+
+    Attributes:
+        folders: of each model, in the order of the command line or the models file.
+    """
+
+    folders: tuple[FolderSummary, ...]
+
+    def table(self) -> str:
+        """What became of every record, at each of the models."""
+        if len(self.folders) == 1:
+            return self.folders[0].table()
+        return "\n\n".join(f"{'model':<22}{each.name}\n{each.table()}" for each in self.folders)
 
 
 def _row(name: str, count: int, note: str = "") -> str:

@@ -27,7 +27,7 @@ from beam_jobs.score import Job, build, parse_args, plan
 from model_dofns import MLModel, ModelSpec, ScoringError
 from model_dofns.dofns import ScoredRecords
 from model_dofns.formats.base import Block
-from model_dofns.jobs.accounts import write_manifest
+from model_dofns.jobs.accounts import Account, write_manifests
 from model_dofns.manifest import OutputFile
 from model_dofns.model_spec import ModelMetadata
 
@@ -37,14 +37,14 @@ STAGES = [
     "Cut into ranges",
     "Spread over workers",
     "Read blocks",
-    "Score",
     "Name each bad file once",
     "Bad files as rejects",
+    "Score",
     "All rejects",
-    "When all is written",
     "Write predictions",
     "Write rejects",
     "Sum records by file",
+    "When all is written",
     "Write manifest",
 ]
 
@@ -164,14 +164,15 @@ def metadata(version: str = "1.2.3") -> ModelMetadata:
 
 def last_stage(job: Job, *, scored: int = 5, rejected: int = 2, versions: tuple[str, ...]) -> str:
     """The last stage after seven records were read."""
-    return write_manifest(
-        job,
+    account = Account(
+        job.targets[0],
         [OutputFile(f"{job.folder.path}/part-0", {"scored": scored}, 10)],
         [OutputFile(f"{job.folder.path}/_rejects/part-0", {"predict": rejected}, 10)],
         {job.files[0].path: 7},
-        {},
         [metadata(version) for version in versions],
-    ).status
+    )
+    (manifest,) = write_manifests(job, [account], {})
+    return manifest.status
 
 
 def test_the_last_stage_may_be_tried_again(data: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def refused(score: Score, here: Path, exit_code: int, arguments: Sequence[str], 
 
 
 USAGE = {
-    "no words at all": ([], "--model, --input, --output"),
+    "no words at all": ([], "--input, --output"),
     "no model": (words(model=None), "--model"),
     "no input": (words(input=None), "--input"),
     "no output": (words(output=None), "--output"),
@@ -229,7 +229,7 @@ def test_flags_mean_the_options_of_their_names() -> None:
         ]
     )
     assert options == Options(
-        model="iris",
+        model=("iris",),
         models="m.yaml",
         expect_version=">=1",
         preflight=False,
@@ -246,13 +246,13 @@ def test_flags_mean_the_options_of_their_names() -> None:
 
 
 def test_without_flags_the_options_are_their_defaults() -> None:
-    assert parse_args(words()) == Options(model=PLAIN, input=("good.jsonl",), output="out")
+    assert parse_args(words()) == Options(model=(PLAIN,), input=("good.jsonl",), output="out")
 
 
 def test_what_only_a_job_server_knows_follows_two_dashes() -> None:
     server = ("--flink_conf", "x", "--model", "y")
     options = parse_args([*words(), "--runner", "FlinkRunner", "--", *server])
-    assert options.model == PLAIN
+    assert options.model == (PLAIN,)
     assert options.pipeline_args == ("--runner", "FlinkRunner", *server)
     with pytest.raises(UsageError, match="flink_conf"):
         parse_args([*words(), *server])
@@ -268,7 +268,7 @@ def test_flags_may_stand_in_a_file(tmp_path: Path) -> None:
     )
     options = parse_args([f"@{tmp_path}/flags.txt", "--output", "out"])
     assert options == Options(
-        model=PLAIN,
+        model=(PLAIN,),
         input=("with blanks/*.jsonl",),
         output="out",
         overwrite=True,

@@ -228,7 +228,7 @@ def test_a_task_that_dies_leaves_nothing_that_counts(
             if ending == "lives":
                 another.finish()
             else:
-                another._predictions.close()
+                another._scoring[0]._predictions.close()
         return score_order(task, order)
 
     with monkeypatch.context() as patch:
@@ -264,7 +264,7 @@ def test_a_runner_that_forgets_a_task_fails_the_job(
 def test_a_task_with_another_version_of_the_library_says_so(given: Path, tmp_path: Path) -> None:
     words = ["--model", PLAIN, "--output-dir", str(tmp_path / "out"), str(given)]
     text = TaskPlan(ScoreJob.of(words)._planned()).to_bytes()
-    assert TaskPlan.from_bytes(text).job.output == str(tmp_path / "out")
+    assert TaskPlan.from_bytes(text).job.folder.path == str(tmp_path / "out")
     _, _, pickled = text.partition(b"\n")
     with pytest.raises(ScoringError, match=r"launched by model-dofns 9\.9.*install one version"):
         TaskPlan.from_bytes(b"9.9\n" + pickled)

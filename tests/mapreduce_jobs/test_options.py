@@ -140,7 +140,7 @@ ALL_FLAGS = (
     *("--keep-fields", "a,b", "--num-shards", "4", "--keep-predictions", "-r", "local"),
 )
 EXPECTED = Options(
-    model="iris",
+    model=("iris",),
     models="m.yaml",
     expect_version=">=1",
     preflight=False,
@@ -171,7 +171,7 @@ def test_flags_may_be_spelled_as_on_beam() -> None:
 
 
 def test_without_flags_the_options_are_their_defaults() -> None:
-    assert options(*GOOD) == Options(model=PLAIN, input=("good.jsonl",), output="out")
+    assert options(*GOOD) == Options(model=(PLAIN,), input=("good.jsonl",), output="out")
 
 
 def test_input_may_stand_among_flags_and_with_stars() -> None:
@@ -189,7 +189,7 @@ def test_flags_may_stand_in_files(tmp_path: Path) -> None:
     )
     (tmp_path / "more.txt").write_text("--output-dir 'an out' --max_errors 5%")
     assert options(f"@{tmp_path}/all.txt") == Options(
-        model=PLAIN,
+        model=(PLAIN,),
         input=("with blanks/*.jsonl",),
         output="an out",
         overwrite=True,

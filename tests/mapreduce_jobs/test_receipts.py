@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from job_runs import DATA_FORMATS, PLAIN
 
 from mapreduce_jobs.launching import orders_of
-from mapreduce_jobs.receipts import Order, Receipt, one_each
+from mapreduce_jobs.receipts import Order, Receipt, Share, one_each
 from mapreduce_jobs.score import ScoreJob
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats import FORMATS
@@ -63,17 +63,21 @@ OUTPUTS = st.lists(
     ),
     max_size=2,
 ).map(tuple)
-RECEIPTS = st.builds(
-    Receipt,
-    st.lists(NUMBERS, max_size=3).map(tuple),
+SHARES = st.builds(
+    Share,
     st.dictionaries(PATHS, NUMBERS, max_size=3),
     NUMBERS,
-    st.dictionaries(
-        PATHS, st.tuples(st.text(max_size=5), st.sampled_from(DATA_FORMATS)), max_size=2
-    ),
     OUTPUTS,
     OUTPUTS,
     st.none() | st.builds(ModelMetadata, *[st.text(max_size=5)] * 4, st.booleans(), st.booleans()),
+)
+RECEIPTS = st.builds(
+    Receipt,
+    st.lists(NUMBERS, max_size=3).map(tuple),
+    st.lists(SHARES, max_size=3).map(tuple),
+    st.dictionaries(
+        PATHS, st.tuples(st.text(max_size=5), st.sampled_from(DATA_FORMATS)), max_size=2
+    ),
 )
 
 
@@ -102,7 +106,8 @@ def orders(count: int) -> list[Order]:
 
 
 def test_of_several_receipts_of_a_task_the_first_counts() -> None:
-    first, second, other = Receipt((0, 1), scored=1), Receipt((0, 1), scored=2), Receipt((2,))
+    first, second = (Receipt((0, 1), (Share(scored=scored),)) for scored in (1, 2))
+    other = Receipt((2,))
     assert one_each([first, second, other], orders(3)) == [first, other]
     assert one_each([other, second, first], orders(3)) == [other, second]
 
@@ -144,7 +149,7 @@ def test_orders_read_all_of_the_input_once_and_about_as_much_each(
     tasks: int | None, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(FORMATS["jsonl"]).ranges, "__defaults__", (200,))
-    maximum = job.layout.max_record_bytes
+    maximum = job.options.max_record_bytes
     expected = [
         each
         for file in job.files
