@@ -89,6 +89,14 @@ class PlainModel(RecordModel):
         )
 
 
+class BulkyModel(PlainModel):
+    """Holds 200 MB of parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parameters = np.ones(25_000_000)
+
+
 class PoisonModel(PlainModel):
     """Raises for a whole batch that has a poison record."""
 
