@@ -21,13 +21,15 @@ from apache_beam.pvalue import AsIter
 
 from beam_jobs.files import BLOCKS, UNREADABLE, ReadBlocks
 from beam_jobs.options import Options
+from beam_jobs.routing import NOTHING, RouteBlocks, tag_of
 from beam_jobs.sink import PartsSink, from_text
 from beam_jobs.stores import BeamStore, use_options
 from model_dofns.counters import Report
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn
 from model_dofns.formats.base import Block
 from model_dofns.jobs import planning
-from model_dofns.jobs.accounts import Account, file_reject, write_manifests
+from model_dofns.jobs.accounts import Account, Unrouted, file_reject, write_manifests
+from model_dofns.jobs.output_folder import OutputFolder
 from model_dofns.jobs.parts import PredictionsPart, RejectsPart
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
@@ -83,17 +85,31 @@ def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.P
     bad_files = unreadable | "Bad files as rejects" >> beam.MapTuple(
         lambda path, why: file_reject(path, *why)
     )
-    # Each block goes to one model after the other, where it was read.
-    facts = [_scored(job, target, read[BLOCKS], bad_files, report) for target in job.targets]
+    written = []  # what the manifests are made of, as _write_manifests takes it
+    if job.router is None:
+        # Each block goes to one model after the other, where it was read.
+        for target in job.targets:
+            written += _scored(job, target, read[BLOCKS], bad_files, report)
+    else:
+        numbers = range(len(job.targets))
+        route = beam.ParDo(RouteBlocks(job.router, report)).with_outputs(
+            *map(tag_of, numbers), REJECTS, RECORDS_READ, main=NOTHING
+        )
+        routed = read[BLOCKS] | "Find their models" >> route
+        for number, target in enumerate(job.targets):
+            blocks = routed[tag_of(number)]
+            blocks.element_type = Block
+            written += _scored(job, target, blocks, None, report)
+        rejects = (routed[REJECTS], bad_files) | "All rejects" >> beam.Flatten()
+        written += [
+            rejects | "Write rejects" >> beam.io.Write(_rejects_sink(job, job.folder)),
+            routed[RECORDS_READ] | "Sum records by file" >> beam.CombinePerKey(sum),
+        ]
     return (
         root
         | "When all is written" >> beam.Create([job])
         | "Write manifest"
-        >> beam.FlatMap(
-            _write_manifests,
-            AsIter(unreadable),
-            *(AsIter(each) for of_one in facts for each in of_one),
-        )
+        >> beam.FlatMap(_write_manifests, AsIter(unreadable), *map(AsIter, written))
     )
 
 
@@ -101,13 +117,14 @@ def _scored(
     job: Job,
     target: Target,
     blocks: beam.PCollection,
-    bad_files: beam.PCollection,
+    bad_files: beam.PCollection | None,
     report: Report | None,
 ) -> list[beam.PCollection]:
     """Score blocks with one of the models, and write what comes of them.
 
     Returns:
-        What its manifest is made of, as :func:`_write_manifests` takes it.
+        Its files of predictions and of rejects, the records that it was given of each file, and
+        what it says of itself.
     """
     options, folder = job.options, target.folder
     score = ScoreDoFn(
@@ -124,7 +141,9 @@ def _scored(
     scored = blocks | named("Score") >> beam.ParDo(score).with_output_types(
         ScoredRecords
     ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)
-    rejects = (scored[REJECTS], bad_files) | named("All rejects") >> beam.Flatten()
+    rejects = scored[REJECTS]
+    if bad_files is not None:
+        rejects = (rejects, bad_files) | named("All rejects") >> beam.Flatten()
     predictions_sink = PartsSink(
         job.store,
         folder.path,
@@ -136,7 +155,16 @@ def _scored(
         folder.refuse_if_taken,
         num_shards=options.num_shards,
     )
-    rejects_sink = PartsSink(
+    return [
+        scored[PREDICTIONS] | named("Write predictions") >> beam.io.Write(predictions_sink),
+        rejects | named("Write rejects") >> beam.io.Write(_rejects_sink(job, folder)),
+        scored[RECORDS_READ] | named("Sum records by file") >> beam.CombinePerKey(sum),
+        scored[MODELS],
+    ]
+
+
+def _rejects_sink(job: Job, folder: OutputFolder) -> PartsSink:
+    return PartsSink(
         job.store,
         folder.rejects,
         posixpath.join(folder.temporary, "rejects"),
@@ -144,12 +172,6 @@ def _scored(
         RejectsPart,
         folder.refuse_if_taken,
     )
-    return [
-        scored[PREDICTIONS] | named("Write predictions") >> beam.io.Write(predictions_sink),
-        rejects | named("Write rejects") >> beam.io.Write(rejects_sink),
-        scored[RECORDS_READ] | named("Sum records by file") >> beam.CombinePerKey(sum),
-        scored[MODELS],
-    ]
 
 
 def _ranges(file: InputFile, job: Job) -> list[tuple[FileRange]]:
@@ -159,27 +181,34 @@ def _ranges(file: InputFile, job: Job) -> list[tuple[FileRange]]:
 
 
 def _write_manifests(
-    job: Job, unreadable: Iterable[tuple[str, tuple[str, str]]], *facts: Iterable[Any]
+    job: Job, unreadable: Iterable[tuple[str, tuple[str, str]]], *written: Iterable[Any]
 ) -> list[str]:
     """The last stage; it returns the status of each folder.
 
     Args:
         job: the job.
         unreadable: files that could not be read.
-        facts: of the first model its files of predictions and of rejects, the records that it was
-            given of each file, and what it says of itself; then of the next one.
+        written: what :func:`_scored` returns, of one model after the other; then, where records
+            name their models, the files of rejects of those that name none, and the records of
+            each file.
     """
+    last = 4 * len(job.targets)
+    of_models = written[:last]
     accounts = [
         Account(
             target,
-            outputs=map(from_text, outputs),
-            rejects=map(from_text, rejects),
+            outputs=[from_text(file) for file in outputs],
+            rejects=[from_text(file) for file in rejects],
             read=dict(read),
             models=models,
         )
         for target, outputs, rejects, read, models in zip(
-            job.targets, *(facts[first::4] for first in range(4)), strict=True
+            job.targets, *(of_models[first::4] for first in range(4)), strict=True
         )
     ]
+    unrouted = None
+    if job.router is not None:
+        rejects, read = written[last:]
+        unrouted = Unrouted([from_text(file) for file in rejects], dict(read))
     errors = {path: message for path, (message, _) in unreadable}
-    return [manifest.status for manifest in write_manifests(job, accounts, errors)]
+    return [manifest.status for manifest in write_manifests(job, accounts, errors, unrouted)]

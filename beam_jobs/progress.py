@@ -216,7 +216,9 @@ def shown(job: Job, runner: object, show: bool = True) -> Iterator[Progress]:
             else:
                 ledger = Ledger(stack.enter_context(folder))
                 stack.callback(ledger.forget)
-        progress = Progress(view, ledger, len(job.targets))
+        # Where records name their models, each is scored by one.
+        models = len(job.targets) if job.router is None else 1
+        progress = Progress(view, ledger, models)
         stack.callback(progress.stop)
         progress.start()
         yield progress

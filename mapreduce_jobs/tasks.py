@@ -27,6 +27,7 @@ from model_dofns.jobs.reading import BlockReader, Unreadable
 from model_dofns.jobs.store import Store
 from model_dofns.jobs.targets import Target
 from model_dofns.manifest import library_version
+from model_dofns.routing import Router
 from model_dofns.scorer import ScoredRecords, Scorer
 
 # By these names Hadoop tells a task who it is; mrjob's runners do as well.
@@ -95,11 +96,15 @@ class Task:
         self._scoring = [
             TargetScoring(plan, target, store, self._attempt, report) for target in job.targets
         ]
+        self._routing = (
+            None if job.router is None else Routing(job, job.router, store, self._attempt, report)
+        )
         self._orders: list[int] = []
         self._unreadable: dict[str, tuple[str, str]] = {}
 
     def score(self, order: Order) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        """Score the records of an order: each block is read once, and scored with every model.
+        """Score the records of an order: each block is read once, and scored with every model; or
+        each record with the model that it names.
 
         Yields:
             Each scored record with its prediction, if that was asked for.
@@ -111,9 +116,12 @@ class Task:
         for read in self._reader.read(order.ranges):
             if isinstance(read, Unreadable):
                 self._unreadable[read.file.path] = (read.message, read.file.format)
-                continue
-            for each in self._scoring:
-                yield from each.score(read)
+            elif self._routing is None:
+                for each in self._scoring:
+                    yield from each.score(read)
+            else:
+                for number, block in self._routing.route(read).items():
+                    yield from self._scoring[number].score(block)
         self._orders.append(order.id)
 
     def finish(self) -> None:
@@ -121,6 +129,7 @@ class Task:
         receipt = Receipt(
             orders=tuple(self._orders),
             shares=tuple(each.finish() for each in self._scoring),
+            unrouted=None if self._routing is None else self._routing.finish(),
             unreadable=self._unreadable,
         )
         temporary = self._plan.job.folder.temporary
@@ -131,6 +140,8 @@ class Task:
         that must not be after the launcher has removed the files of a job that failed."""
         for each in self._scoring:
             each.abandon()
+        if self._routing is not None:
+            self._routing.abandon()
 
 
 class TargetScoring:
@@ -206,11 +217,55 @@ class TargetScoring:
 
     def abandon(self) -> None:
         """Close what is open; no one is to read it."""
-        for writer in (self._predictions, self._rejects):
-            try:
-                writer.abandon()
-            except Exception:  # what made the task fail matters, and is raised
-                _LOGGER.warning("A file that is no longer needed was not closed.", exc_info=True)
+        _let_go(self._predictions, self._rejects)
+
+
+class Routing:
+    """Hands each record to the model that it names, and writes rejects of those that name none.
+
+    Args:
+        job: the job.
+        router: the job's.
+        store, attempt, report: as of :class:`TargetScoring`.
+    """
+
+    def __init__(
+        self, job: Job, router: Router, store: Store, attempt: str, report: Report
+    ) -> None:
+        self._router = router
+        self._report = report
+        self._rejects = PartsWriter(
+            store,
+            posixpath.join(job.folder.temporary, "rejects", attempt),
+            ".jsonl",
+            RejectsPart,
+        )
+        self._read: dict[str, int] = {}
+
+    def route(self, block: Block) -> Mapping[int, Block]:
+        """The records of a block by the number of the model that they name."""
+        routed = self._router.route(block)
+        self._report(routed.counts)
+        self._read[block.path] = self._read.get(block.path, 0) + routed.records_read
+        for reject in routed.rejects:
+            self._rejects.write(reject)
+        return routed.blocks
+
+    def finish(self) -> Share:
+        """Close the file of rejects, and say what has been read."""
+        return Share(read=self._read, rejects=tuple(self._rejects.close()))
+
+    def abandon(self) -> None:
+        """Close what is open; no one is to read it."""
+        _let_go(self._rejects)
+
+
+def _let_go(*writers: PartsWriter) -> None:
+    for writer in writers:
+        try:
+            writer.abandon()
+        except Exception:  # what made the task fail matters, and is raised
+            _LOGGER.warning("A file that is no longer needed was not closed.", exc_info=True)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 # In the order a record passes them.
-STAGES: Final = ("decode", "validate", "predict", "output")
+STAGES: Final = ("decode", "route", "validate", "predict", "output")
+# Where records name their models: see --model_field.
+ROUTE_STAGE: Final = "route"
 # A file, not a record: see --skip_bad_files. It stands outside the sum of records.
 READ_STAGE: Final = "read"
 
@@ -20,15 +22,16 @@ class Reject:
     """One rejected record; :meth:`to_json` is a line of ``_rejects/part-….jsonl``.
 
     Attributes:
-        stage: where it failed: ``decode``, ``validate``, ``predict`` or ``output``; ``read`` for a
-            file that could not be read.
+        stage: where it failed: ``decode``, ``validate``, ``predict`` or ``output``; ``route`` where
+            it names no model; ``read`` for a file that could not be read.
         error: the name of the error's class.
         message: what was wrong, cut to 1,000 characters.
         source: ``input``, the record as text, or ``input_base64`` where it is no UTF-8; and
             ``offset`` in bytes or ``row``, from 0, where it begins in its file or its table.
         format: the format of its file; ``dict``, ``row`` or ``table`` of a record in memory.
         file: the file it is in; None of a record in memory.
-        model: the qualified name of the model; None of a file that could not be read.
+        model: the qualified name of the model; None of a record that names none, and of a file
+            that could not be read.
         version: the version of the model, likewise.
     """
 

@@ -122,9 +122,16 @@ def _settled(
     return Settled(files, FORMATS | {csv.name: csv, parquet.name: parquet}, layout)
 
 
-def read_together(settled: Sequence[Settled]) -> Mapping[str, Format]:
-    """The formats by which files are read once for all models: Parquet's columns for each."""
-    wanted: list[frozenset[str]] = []
+def read_together(
+    settled: Sequence[Settled], more: frozenset[str] = frozenset()
+) -> Mapping[str, Format]:
+    """The formats by which files are read once for all models: of Parquet the columns for each.
+
+    Args:
+        settled: for each model.
+        more: the columns that are read beside those.
+    """
+    wanted = [more] if more else []
     for each in settled:
         parquet = each.formats[ParquetFormat.name]
         assert isinstance(parquet, ParquetFormat)

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 import beam_jobs.score
 import mapreduce_jobs.score
+from model_dofns.formats import FORMATS
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,16 @@ APART = {
     "Beam, two processes": Engine(beam_jobs.score.main, (*_TWO, "multi_processing")),
     "mrjob, two processes": Engine(mapreduce_jobs.score.main, ("-r", "local", "--num-cores", "2")),
 }
+BOTH = pytest.mark.parametrize("engine", HERE.values(), ids=HERE)
+
+# Of files and of predictions.
+CROSSINGS = [("jsonl", "jsonl"), ("csv", "csv"), ("parquet", "parquet"), ("parquet", "jsonl")]
+
+
+def in_small_ranges(monkeypatch: pytest.MonkeyPatch, range_bytes: int = 400) -> None:
+    """Have files of any format be read in many ranges."""
+    for format_ in FORMATS.values():
+        monkeypatch.setattr(type(format_).ranges, "__defaults__", (range_bytes,))
 
 
 def models_file(folder: Path, **entries: str) -> Path:

@@ -54,6 +54,8 @@ class Block:
         position: where it begins: a byte offset for a text format, a row's number for Parquet.
         whole_length: set where the block is the head of one record that is too long to be held;
             the length of the whole record in bytes.
+        places: of each record where it stands in its file, as ``position`` says it, where others
+            that stood between them have been left out.
     """
 
     format: str
@@ -61,6 +63,7 @@ class Block:
     data: bytes | pa.RecordBatch
     position: int
     whole_length: int | None = None
+    places: Rows | None = None
 
     @property
     def nbytes(self) -> int:
@@ -230,6 +233,10 @@ class Records(Candidates):
     @abstractmethod
     def first(self, count: int) -> Block:
         """A block of the first records alone."""
+
+    @abstractmethod
+    def only(self, rows: Rows) -> Block:
+        """A block of some records alone, which are sound; ``rows`` ascend."""
 
 
 class Writer(Protocol):

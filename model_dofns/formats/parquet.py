@@ -238,6 +238,14 @@ class ParquetRows(Records):
     def first(self, count: int) -> Block:
         return self._block.head(count)
 
+    def only(self, rows: Rows) -> Block:
+        return replace(self._block, data=taken(self._batch, rows), places=self._places()[rows])
+
+    def _places(self) -> Rows:
+        """The number of each row in its file."""
+        places = self._block.places
+        return self._block.position + np.arange(len(self)) if places is None else places
+
     def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
         wanted = np.fromiter(rows, np.int64)
         if self._layout.output_format not in (None, ParquetFormat.name) and (
@@ -291,7 +299,7 @@ class ParquetRows(Records):
             for name, column in zip(record.schema.names, record.columns, strict=True)
         }
         text = json.dumps(values, ensure_ascii=False)
-        return {"input": text, "row": self._block.position + row}
+        return {"input": text, "row": int(self._places()[row])}
 
     def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
         """The columns as they came, and the prediction's behind them."""

@@ -6,6 +6,7 @@ import base64
 import codecs
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,7 +46,7 @@ class TextRecords(Records):
 
     def source(self, row: int) -> Mapping[str, Any]:
         record = self._record(row)
-        offset = self._block.position + int(self._starts[row])
+        offset = int(self._places()[row])
         too_long = bool(self._too_long[row])
         if too_long:
             record = record[:HEAD_BYTES]
@@ -59,6 +60,19 @@ class TextRecords(Records):
 
     def first(self, count: int) -> Block:
         return self._block.head(int(self._line_ends[count - 1]) + 1)
+
+    def only(self, rows: Rows) -> Block:
+        # Each with its own line end: the last one of a file may have none, and a carriage return
+        # before it that is its own.
+        stops = self._line_ends[rows] + 1
+        spans = zip(self._starts[rows].tolist(), stops.tolist(), strict=True)
+        text = b"".join(self._data[start:stop] for start, stop in spans)
+        return replace(self._block, data=text, places=self._places()[rows])
+
+    def _places(self) -> Rows:
+        """Where each record begins in its file."""
+        places = self._block.places
+        return self._block.position + self._starts if places is None else places
 
     def parse(self, rows: Iterable[int]) -> Iterator[Mapping[str, Any] | RecordError]:
         for row in rows:

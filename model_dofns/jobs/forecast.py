@@ -6,6 +6,7 @@ import inspect
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic.fields import FieldInfo
@@ -26,6 +27,7 @@ from model_dofns.jobs.summary import common_folder, many, one_line, reason_lines
 from model_dofns.jobs.targets import Target
 from model_dofns.reasons import ReasonTally
 from model_dofns.rejects import STAGES
+from model_dofns.routing import Routed
 from model_dofns.schemas import RecordSchema
 from model_dofns.scorer import Scorer
 
@@ -41,24 +43,30 @@ def forecast(job: Job) -> str:
         ScoringError: as the job would, of a file that cannot be read, a model that always fails, or
             an output folder that cannot be used.
     """
-    replaces = {f.path: f.check(overwrite=job.options.overwrite) for f in job.folders}
+    replaces = job.check_folders()
     samples, unreadable = _samples(job)
     lines = _lines(
         {
-            "model": [line for target in job.targets for line in _model(target)],
+            "model": [line for target in job.targets for line in _model(job, target)],
             "memory": _memory(job),
             "runner": [job.runner],
             "input": _input(job),
             "records": _records(job, samples),
         }
     )
-    for target in job.targets:
+    of_models = [samples] * len(job.targets)
+    if job.router is not None:
+        routed = [(sample, list(map(job.router.route, sample.blocks))) for sample in samples]
+        lines += ["", *_lines({"no model named": [*unreadable, *_unnamed(job, routed)]})]
+        of_models = [_samples_of(number, routed) for number in range(len(job.targets))]
+        unreadable = []
+    for target, own in zip(job.targets, of_models, strict=True):
         lines += ["", *_lines({"scored with": [target.name]})] if job.options.is_several else []
         lines += _lines(
             {
-                "fields read": _fields_read(job, target, samples),
-                "fields written": _fields_written(job, target, samples),
-                "sample": [*unreadable, *_tried(job, target, samples)],
+                "fields read": _fields_read(job, target, own),
+                "fields written": _fields_written(job, target, own),
+                "sample": [*unreadable, *_tried(job, target, own)],
                 "output": _output(job, target, replaces[target.folder.path]),
             }
         )
@@ -87,11 +95,37 @@ def _samples(job: Job) -> tuple[list[FileSample], list[str]]:
     return samples, unreadable
 
 
-def _model(target: Target) -> list[str]:
+def _samples_of(
+    number: int, routed: Iterable[tuple[FileSample, Sequence[Routed]]]
+) -> list[FileSample]:
+    """The samples without what names another model than this one."""
+    found = [
+        replace(
+            sample, blocks=tuple(each.blocks[number] for each in parts if number in each.blocks)
+        )
+        for sample, parts in routed
+    ]
+    return [sample for sample in found if sample.blocks]
+
+
+def _unnamed(job: Job, routed: Iterable[tuple[FileSample, Sequence[Routed]]]) -> Iterator[str]:
+    """What becomes of the sample's records that name none of the models."""
+    parts = [each for _, some in routed for each in some]
+    read = sum(each.records_read for each in parts)
+    tally = ReasonTally()
+    for reject in (reject for each in parts for reject in each.rejects):
+        tally.add(reject)
+    rejected = sum(len(each.rejects) for each in parts)
+    yield f"of {many(read, 'record')} {rejected:,} would be rejected into {job.folder.path}"
+    yield from _why(job, tally, rejected, read)
+
+
+def _model(job: Job, target: Target) -> list[str]:
+    name = f"{target.name}: " if job.options.is_several else ""
     path = target.spec.class_path
     if target.metadata is None:
-        return [path, "not loaded here, as --no_preflight says"]
-    return [f"{target.called}: {target.metadata.display_name}", path]
+        return [f"{name}{path}", "not loaded here, as --no_preflight says"]
+    return [f"{name}{target.called}: {target.metadata.display_name}", path]
 
 
 def _memory(job: Job) -> list[str]:
@@ -245,6 +279,11 @@ def _tried(job: Job, target: Target, samples: Sequence[FileSample]) -> Iterator[
         f"of {many(read, 'record')} from {many(len(samples), 'file')} {scored:,} would be scored,"
         f" and {rejected:,} rejected"
     )
+    yield from _why(job, tally, rejected, read)
+
+
+def _why(job: Job, tally: ReasonTally, rejected: int, read: int) -> Iterator[str]:
+    """Why records would be rejected, and whether that is too many."""
     folder = common_folder(file.path for file in job.files)
     reasons = tally.reasons()
     for stage in STAGES:

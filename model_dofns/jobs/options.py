@@ -38,6 +38,7 @@ class JobOptions:
     input: tuple[str, ...]
     output: str
     models: str | None = None
+    model_field: str | None = None
     expect_version: str = ""
     preflight: bool = True
     input_format: str | None = None
@@ -64,6 +65,11 @@ class JobOptions:
             raise UsageError(
                 "--model is required: name a model, or all that a file has with --models alone;"
                 " see --help"
+            )
+        if self.model_field is not None and not self.is_several:
+            raise UsageError(
+                f"--model_field {self.model_field} has each record name its model, and there is"
+                f" one alone, {self.model[0]}: name several, or leave the flag out"
             )
         _ = self.layout, self.csv  # or they raise
 
@@ -122,6 +128,12 @@ def add_flags(
         *spelled("--models"),
         metavar="FILE",
         help="a models file, YAML or JSON, with models by name; without --model, all of them",
+    )
+    model.add_argument(
+        *spelled("--model_field"),
+        type=not_empty,
+        metavar="FIELD",
+        help="score each record with one of several models, the one that this field of it names",
     )
     model.add_argument(
         *spelled("--expect_version"),

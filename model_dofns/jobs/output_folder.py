@@ -10,9 +10,10 @@ import json
 import logging
 import os
 import posixpath
+from collections.abc import Collection
 
 from model_dofns.exceptions import OutputFolderError, ScoringError
-from model_dofns.jobs.parts import remove_parts
+from model_dofns.jobs.parts import is_part, remove_parts
 from model_dofns.jobs.store import Store, is_url
 from model_dofns.manifest import (
     JOB_FILE,
@@ -79,6 +80,36 @@ class OutputFolder:
             return bool(self._names_to_replace(overwrite))
         except (OSError, ValueError) as error:
             raise self._unusable(error) from error
+
+    def refuse_as_top(self, names: Collection[str], *, has_manifest: bool) -> None:
+        """Refuse it as the folder that folders of several models are in.
+
+        Nothing in it may be taken for what this job has written, or the other way round.
+
+        Args:
+            names: of the models' folders.
+            has_manifest: whether this one gets a manifest too, that of all models.
+
+        Raises:
+            OutputFolderError: it is not fit for that.
+        """
+        try:
+            found = self.store.names(self.path)
+        except (OSError, ValueError) as error:
+            raise self._unusable(error) from error
+        markers = {JOB_FILE, MANIFEST_FILE}
+        if not has_manifest and found & markers:
+            raise OutputFolderError(
+                f"the output folder {self.path} has a {min(found & markers)} of its own, and the"
+                " folders of these models would not be what that says: name another folder"
+            )
+        own = markers | {REJECTS_FOLDER, TEMPORARY_FOLDER}
+        others = {name for name in found - own - set(names) if not is_part(name)}
+        if has_manifest and others:
+            raise OutputFolderError(
+                f"the output folder {self.path} has {_some(others)}, which is of none of these"
+                " models, and would stay beside their folders: name another one, or remove that"
+            )
 
     def prepare(self, *, overwrite: bool) -> None:
         """Empty the folder of an earlier job's files, or refuse it; then write ``_job.json``.

@@ -202,9 +202,14 @@ def commit_parts(
 def remove_parts(store: Store, folder: str, keep: set[str]) -> None:
     """Remove the part files of a folder, but for some; nothing else, and no folder."""
     found = {path: posixpath.basename(path) for path, _ in store.match(f"{folder}/part-*")}
-    parts = [path for path, name in found.items() if _PART_NAME.fullmatch(name)]
+    parts = [path for path, name in found.items() if is_part(name)]
     if files := sorted(path for path in parts if found[path] not in keep):
         store.delete_files(files)
+
+
+def is_part(name: str) -> bool:
+    """Whether it is the name of a part file."""
+    return _PART_NAME.fullmatch(name) is not None
 
 
 def from_fields(fields: dict[str, Any]) -> OutputFile:

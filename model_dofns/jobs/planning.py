@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import pyarrow as pa
+
 from model_dofns.exceptions import OutputFolderError, UsageError
 from model_dofns.formats.base import Format, Layout
+from model_dofns.formats.partitions import partition_types
 from model_dofns.jobs.inputs import match_input
 from model_dofns.jobs.memory import resident_bytes
 from model_dofns.jobs.options import JobOptions
@@ -17,8 +20,9 @@ from model_dofns.jobs.store import Store, absolute
 from model_dofns.jobs.targets import Target, named_specs
 from model_dofns.manifest import InputFile, now
 from model_dofns.model_spec import ModelMetadata, ModelSpec
+from model_dofns.routing import Router
 from model_dofns.scorer import Scorer
-from model_dofns.settling import read_together, settle
+from model_dofns.settling import Settled, read_together, settle
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,10 @@ class Job:
         targets: its models, each with its own folder.
         files: the input.
         formats: how that is read, once for all models.
+        router: where each record names the one model that scores it; None where all of them do.
         folder: the output folder that the command line names, absolute: a worker has a working
-            folder of its own. It is that of the only model; of several, their folders are in it.
+            folder of its own. It is that of the only model. Of several, their folders are in it; it
+            has rejects and a manifest of its own where records name their models.
         options: the command line.
     """
 
@@ -47,13 +53,28 @@ class Job:
     targets: tuple[Target, ...]
     files: tuple[InputFile, ...]
     formats: Mapping[str, Format]
+    router: Router | None
     folder: OutputFolder
     options: JobOptions
 
     @property
     def folders(self) -> list[OutputFolder]:
-        """Those that get a manifest."""
-        return [target.folder for target in self.targets]
+        """Those that get a manifest; that of all models, where there is one, comes last."""
+        of_models = [target.folder for target in self.targets]
+        return of_models if self.router is None else [*of_models, self.folder]
+
+    def check_folders(self) -> dict[str, bool]:
+        """Refuse folders as :meth:`prepare` would; nothing is written.
+
+        Returns:
+            Of each folder's path, whether there is something in it, which would be replaced.
+
+        Raises:
+            OutputFolderError: as :meth:`prepare`.
+        """
+        self._refuse_unfit_top()
+        overwrite = self.options.overwrite
+        return {folder.path: folder.check(overwrite=overwrite) for folder in self.folders}
 
     def prepare(self) -> None:
         """Make all folders ready; where one cannot be used, none is touched.
@@ -61,17 +82,28 @@ class Job:
         Raises:
             OutputFolderError: one cannot be used; see :meth:`OutputFolder.prepare`.
         """
+        self._refuse_unfit_top()
         overwrite = self.options.overwrite
-        for folder in self.folders[1:]:  # the first one says so itself, before it touches anything
+        # The manifest of all goes first, as it comes last; and the folder of all must be empty.
+        first, *others = reversed(self.folders)
+        for folder in others:
             folder.check(overwrite=overwrite)
-        for number, folder in enumerate(self.folders):
+        first.prepare(overwrite=overwrite)
+        ready = [first]
+        for folder in others:
             try:
                 folder.prepare(overwrite=overwrite)
             except OutputFolderError as error:  # what only writing shows
-                for ready in self.folders[:number]:
-                    ready.mark("failed", str(error))
-                    ready.remove_temporary()
+                for each in ready:
+                    each.mark("failed", str(error))
+                    each.remove_temporary()
                 raise
+            ready.append(folder)
+
+    def _refuse_unfit_top(self) -> None:
+        if self.options.is_several:
+            names = [target.name for target in self.targets]
+            self.folder.refuse_as_top(names, has_manifest=self.router is not None)
 
     def mark(self, status: str, error: str) -> None:
         """Say in the folders that have no manifest how the job ended, if that works."""
@@ -109,6 +141,7 @@ def plan(options: JobOptions, store: Store, engine: str, runner: str) -> Job:
     )
     job_id, started = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}", now()
     top = OutputFolder(store, output, job_id, started)
+    router = _router(options, tuple(specs), settled)
     job = Job(
         id=job_id,
         started=started,
@@ -128,7 +161,8 @@ def plan(options: JobOptions, store: Store, engine: str, runner: str) -> Job:
             for (name, spec), model, own in zip(specs.items(), loaded, settled, strict=True)
         ),
         files=settled[0].files,
-        formats=read_together(settled),
+        formats=read_together(settled) if router is None else router.formats,
+        router=router,
         folder=top,
         options=options,
     )
@@ -160,6 +194,23 @@ def _loaded(spec: ModelSpec, options: JobOptions) -> _Loaded:
     after = resident_bytes()
     grown = None if before is None or after is None else max(after - before, 0)
     return _Loaded(scorer.layout, scorer.metadata, grown)
+
+
+def _router(
+    options: JobOptions, names: tuple[str, ...], settled: Sequence[Settled]
+) -> Router | None:
+    field = options.model_field
+    if field is None:
+        return None
+    paths = (file.path for file in settled[0].files)
+    types = partition_types(paths, {field: pa.string()})  # whatever the name looks like
+    return Router(
+        field,
+        names,
+        read_together(settled, frozenset([field])),
+        {name: type_ for name, type_ in types.items() if name == field},
+        options.max_record_bytes,
+    )
 
 
 def _refuse_overlap(job: Job, folder: OutputFolder) -> None:

@@ -45,21 +45,22 @@ def carry_out(
 
 
 def _summary(job: Job) -> Summary:
+    names = [*(target.name for target in job.targets), "all, and records that name none"]
     return Summary(
         tuple(
-            FolderSummary(target.name, target.folder.path, target.folder.read_manifest())
-            for target in job.targets
+            FolderSummary(name, folder.path, folder.read_manifest())
+            for name, folder in zip(names, job.folders, strict=False)
         )
     )
 
 
 def _announcement(job: Job) -> str:
     size = sum(file.bytes for file in job.files)
-    models = ", ".join(target.called for target in job.targets)
-    folders = ", ".join(folder.path for folder in job.folders)
+    is_several = job.options.is_several
+    models = ", ".join(each.name if is_several else each.called for each in job.targets)
     return (
         f"Scoring {many(len(job.files), 'file')} ({size:,} bytes) with {models} on {job.runner}"
-        f" into {folders}, as job {job.id}"
+        f" into {job.folder.path}, as job {job.id}"
     )
 
 

@@ -28,10 +28,9 @@ from job_runs import (
     write_rows,
 )
 from parity import Table, written
-from several import APART, HERE, Engine, models_file
+from several import APART, BOTH, CROSSINGS, HERE, Engine, in_small_ranges, models_file
 
 from beam_jobs.score import build, parse_args, plan
-from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Block
 from model_dofns.jobs.reading import BlockReader
 from model_dofns.manifest import OutputFile
@@ -47,14 +46,6 @@ MODELS = {
     "idle": "models:IdleModel",
     "every-stage": EVERY_STAGE,
 }
-CROSSINGS = [("jsonl", "jsonl"), ("csv", "csv"), ("parquet", "parquet"), ("parquet", "jsonl")]
-BOTH = pytest.mark.parametrize("engine", HERE.values(), ids=HERE)
-
-
-def in_small_ranges(monkeypatch: pytest.MonkeyPatch, range_bytes: int = 400) -> None:
-    for format_ in FORMATS.values():
-        monkeypatch.setattr(type(format_).ranges, "__defaults__", (range_bytes,))
-
 
 # --- the same as alone ---
 
