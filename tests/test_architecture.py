@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "model_dofns.manifest": {"model_dofns.reasons"},
     "model_dofns.reasons": set(),
     "model_dofns.settling": {"model_dofns.formats", "model_dofns.manifest"},
+    "model_dofns.routing": {"model_dofns.counters", "model_dofns.formats"},
     "model_dofns.prediction": {
         "model_dofns.fast_accept",
         "model_dofns.formats",
@@ -81,6 +82,7 @@ MAY_IMPORT = {
         "model_dofns.model_spec",
         "model_dofns.models_file",
         "model_dofns.reasons",
+        "model_dofns.routing",
         "model_dofns.schemas",
         "model_dofns.scorer",
         "model_dofns.settling",
