@@ -94,15 +94,15 @@ class Receipt:
     Attributes:
         orders: the ids of its orders.
         shares: what it has done with each of the job's models, in their order.
-        unrouted: where records name their models, the same of those that name none; but for
-            ``read``, which is of all.
         unreadable: of each file that could not be read, why, and its format.
+        unrouted: where records name their models, what it has done with those that name none; but
+            ``read`` is of all.
     """
 
     orders: tuple[int, ...]
     shares: tuple[Share, ...] = ()
-    unrouted: Share | None = None
     unreadable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    unrouted: Share | None = None
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -114,8 +114,8 @@ class Receipt:
         return cls(
             orders=tuple(fields["orders"]),
             shares=tuple(map(Share.from_fields, fields["shares"])),
-            unrouted=fields["unrouted"] and Share.from_fields(fields["unrouted"]),
             unreadable={path: tuple(why) for path, why in fields["unreadable"].items()},
+            unrouted=fields["unrouted"] and Share.from_fields(fields["unrouted"]),
         )
 
 

@@ -78,6 +78,7 @@ RECEIPTS = st.builds(
     st.dictionaries(
         PATHS, st.tuples(st.text(max_size=5), st.sampled_from(DATA_FORMATS)), max_size=2
     ),
+    st.none() | SHARES,
 )
 
 
