@@ -1,4 +1,4 @@
-"""The README's commands and examples, run as they stand."""
+"""The commands and examples of README.md and of the flights' README, run as they stand."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from job_runs import read_manifest
 
 from beam_jobs.options import Options, parse_args
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FLIGHTS = (ROOT / "examples/flight_delay_model/README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def run(command: list[str], folder: Path) -> None:
@@ -51,6 +53,21 @@ def test_the_commands_run_and_then_the_python_examples(folder: Path) -> None:
     script = folder / "readme.py"
     script.write_text("\n".join(text for text in blocks("python") if not is_file(text)))
     run([sys.executable, str(script)], folder)
+
+
+def test_the_flights_are_scored_as_their_readme_says(tmp_path: Path) -> None:
+    """But for their number: 1,000 show the same."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (commands,) = blocks("sh", FLIGHTS)
+    (example,) = blocks("python", FLIGHTS)
+    make = "python examples/make_flight_data.py flights"
+    assert commands.startswith(f"{make}\n")
+    run(
+        ["bash", "-euo", "pipefail", "-c", commands.replace(make, f"{make} --limit 1000")], tmp_path
+    )
+    for name in ("out_flights", "out_flights_mapreduce"):
+        assert read_manifest(tmp_path / name).records["scored"] == 1000
+    run([sys.executable, "-c", example], tmp_path)
 
 
 def test_make_targets_and_installs_that_are_named_exist() -> None:
@@ -96,5 +113,6 @@ def test_help_fits_a_terminal_and_names_every_option(
 
 
 def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+    for folder, text in ((ROOT, README), (ROOT / "examples/flight_delay_model", FLIGHTS)):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (folder / target).exists(), target
