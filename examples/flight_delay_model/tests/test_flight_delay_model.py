@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types
 import pytest
 from flight_delay_model import __version__, flight_delay_predict
@@ -24,6 +25,7 @@ from flight_delay_model.flight_delay_predict import (
     FlightOutput,
     Risk,
     bin_positions,
+    risk_levels,
     weekdays,
 )
 from flight_delay_model.flights import WEATHER_FIELDS, read_flights
@@ -204,6 +206,10 @@ def test_risk_is_the_probability_in_words(probability: float, risk: Risk, tmp_pa
     prediction = model.predict(FlightInput(**FLIGHT))
     assert prediction.late_probability == pytest.approx(probability)
     assert prediction.risk is risk
+
+
+def test_a_risk_begins_at_its_bound() -> None:
+    assert risk_levels(np.array([0.0, MEDIUM_FROM, HIGH_FROM, 1.0])).tolist() == [0, 1, 2, 2]
 
 
 @pytest.mark.parametrize("log_odds", [-1e308, -1e3, 1e3, 1e308])
