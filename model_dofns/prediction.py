@@ -372,7 +372,9 @@ def _read_only(batch: pa.RecordBatch) -> pa.RecordBatch:
         return None if buffer is None else pa.py_buffer(memoryview(buffer).toreadonly())
 
     columns = [
-        pa.Array.from_buffers(c.type, len(c), list(map(view, c.buffers())), offset=c.offset)
+        c  # of nested values, which were judged one by one: this memory is of this batch alone
+        if pa.types.is_nested(c.type)
+        else pa.Array.from_buffers(c.type, len(c), list(map(view, c.buffers())), offset=c.offset)
         for c in batch.columns
     ]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)

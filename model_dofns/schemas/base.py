@@ -10,7 +10,14 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from model_dofns.exceptions import RecordError
-from model_dofns.schemas.column_types import ColumnType, Entries, NoColumnTypeError, Plain
+from model_dofns.schemas.column_types import (
+    ColumnType,
+    Entries,
+    Items,
+    Members,
+    NoColumnTypeError,
+    Plain,
+)
 from model_dofns.schemas.fast_accept import Mask
 
 Record: TypeAlias = Mapping[str, Any]
@@ -174,18 +181,18 @@ class RecordSchema(ABC):
         return {name: self.column_types[name].read(value) for name, value in record.items()}
 
 
-def holds(kind: ColumnType | NoColumnTypeError, *wanted: type[ColumnType]) -> bool:
-    """Whether values of a type have, at any depth, values of one of these types."""
-    if isinstance(kind, wanted):
-        return True
-    inner = [getattr(kind, name, None) for name in ("item", "value")]
-    inner += [member for _, member in getattr(kind, "members", ())]
-    return any(isinstance(each, ColumnType) and holds(each, *wanted) for each in inner)
+def is_nested(kind: ColumnType) -> bool:
+    """Whether values of a type have values in them."""
+    return isinstance(kind, (Items, Entries, Members))
 
 
-def has_entries(kind: ColumnType | NoColumnTypeError) -> bool:
-    """Whether Arrow gives values of a type in another form than a judge takes."""
-    return holds(kind, Entries)
+def has_entries(kind: ColumnType) -> bool:
+    """Whether Arrow gives values of a type, at any depth, in another form than a judge takes."""
+    if isinstance(kind, Items):
+        return has_entries(kind.item)
+    if isinstance(kind, Members):
+        return any(has_entries(member) for _, member in kind.members)
+    return isinstance(kind, Entries)
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -66,11 +66,11 @@ class ColumnType(ABC):
     def handed(self, value: Any, *, as_text: bool = False) -> Any:
         """What a judge that knows JSON's types alone is handed for a value, wherever it is from.
 
-        Integers become floats where floats are due, and other types what JSON says for them; with
-        ``as_text`` the value is text that means what it says. What does not fit stays as it is,
-        for the judge to refuse.
+        Integers become floats where floats are due, and where one of JSON's types is due, others
+        become what JSON says for them; with ``as_text`` the value is text that means what it says,
+        and JSON where it is nested. What does not fit stays as it is, for the judge to refuse.
         """
-        return _of_json(json_in(value) if as_text else value)
+        return value
 
     def finite(self, where: str, value: Any) -> Any:
         """The value of a column with None for each float in it that is not finite.
@@ -115,7 +115,7 @@ class Plain(ColumnType):
         return _sound(where, value) if isinstance(value, str) else value
 
     def handed(self, value: Any, *, as_text: bool = False) -> Any:
-        value = _of_json(value)
+        value = of_json(value)
         if as_text and isinstance(value, str) and self.plain is not str:
             value = json_in(value) if self.plain is bool else _number(value)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -373,7 +373,7 @@ class Members(ColumnType):
             return value
         members = dict(self.members)
         return {
-            name: members[name].handed(item) if name in members else _of_json(item)
+            name: members[name].handed(item) if name in members else of_json(item)
             for name, item in value.items()
         }
 
@@ -411,7 +411,7 @@ def json_in(text: Any) -> Any:
         return text
 
 
-def _of_json(value: Any) -> Any:
+def of_json(value: Any) -> Any:
     """A value of another type as JSON can say it; see :mod:`model_dofns.formats.jsonl.text`."""
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
@@ -420,9 +420,9 @@ def _of_json(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, list):
-        return [_of_json(item) for item in value]
+        return [of_json(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: _of_json(item) for key, item in value.items()}
+        return {key: of_json(item) for key, item in value.items()}
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -18,6 +18,7 @@ from model_dofns.schemas.column_types import (
     Members,
     NoColumnTypeError,
     Plain,
+    of_json,
     plain_type_of,
 )
 
@@ -76,7 +77,7 @@ class JSONSchema(RecordSchema):
         handed = {
             name: self.column_types[name].handed(value, as_text=as_text)
             if name in self.column_types
-            else value
+            else of_json(value)
             for name, value in record.items()
         }
         try:

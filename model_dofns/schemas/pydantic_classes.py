@@ -6,7 +6,6 @@ What the fast accept may decide is settled in :mod:`model_dofns.schemas.fast_acc
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -22,17 +21,13 @@ from model_dofns.schemas.base import (
     Record,
     RecordSchema,
     has_entries,
-    holds,
+    is_nested,
     verdict,
 )
 from model_dofns.schemas.column_types import (
     ColumnType,
-    Entries,
-    Items,
-    Members,
     NoColumnTypeError,
     Plain,
-    json_in,
 )
 from model_dofns.schemas.fast_accept import Mask, NotKnownError, Rule, fast_rules
 
@@ -64,20 +59,13 @@ class PydanticSchema(RecordSchema):
             },
             {name: _field_type(f.annotation, f.metadata) for name, f in fields.items()},
         )
-        self._nested = self._keys_of(lambda kind: holds(kind, Items, Entries, Members))
-        self._with_entries = {
-            key: self.column_types[name]
-            for name in self.column_types
-            if has_entries(self.column_types[name])
-            for key in self.keys[name]
+        self._by_key = {
+            key: kind for name, kind in self.column_types.items() for key in self.keys[name]
         }
+        self._has_nested = any(map(is_nested, self.column_types.values()))
+        self._with_entries = {k: kind for k, kind in self._by_key.items() if has_entries(kind)}
         self._rules: dict[str, Rule] = {}
         self.fast_accept_off = self._why_no_fast_accept()
-
-    def _keys_of(self, fits: Any) -> frozenset[str]:
-        return frozenset[str]().union(
-            *(self.keys[name] for name, kind in self.column_types.items() if fits(kind))
-        )
 
     def _why_no_fast_accept(self) -> str | None:
         try:
@@ -130,9 +118,15 @@ class PydanticSchema(RecordSchema):
 
     def judge(self, record: Record, *, by_name: bool = False, as_text: bool = False) -> BaseModel:
         try:
-            if as_text:
-                texts = {k: parsed_text(v) if k in self._nested else v for k, v in record.items()}
-                return self.record_class.model_validate_strings(texts)
+            if as_text and not self._has_nested:
+                return self.record_class.model_validate_strings(record)
+            if as_text:  # which pydantic has no lists in: a cell of one is JSON
+                record = {
+                    key: self._by_key[key].handed(value, as_text=True)
+                    if key in self._by_key
+                    else value
+                    for key, value in record.items()
+                }
             if self._with_entries:
                 record = {
                     key: self._with_entries[key].read(value) if key in self._with_entries else value
@@ -184,19 +178,6 @@ def _members_of(annotation: Any) -> Mapping[str, tuple[Any, Iterable[Any]]] | No
         fields = annotation.model_fields.items()
         return {name: (field.annotation, field.metadata) for name, field in fields}
     return plain_members(annotation)
-
-
-def parsed_text(cell: Any) -> Any:
-    """The JSON in a cell of text with text for every value in it; of no JSON, the cell."""
-    return _texts(json_in(cell))
-
-
-def _texts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _texts(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_texts(item) for item in value]
-    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _described(error: ValidationError) -> str:

@@ -10,12 +10,16 @@ from pydantic import v1
 
 from model_dofns.exceptions import RecordError
 from model_dofns.schemas.annotations import column_type, plain_members
-from model_dofns.schemas.base import DescribedField, Record, RecordSchema, has_entries, verdict
+from model_dofns.schemas.base import (
+    DescribedField,
+    Record,
+    RecordSchema,
+    has_entries,
+    is_nested,
+    verdict,
+)
 from model_dofns.schemas.column_types import (
     ColumnType,
-    Entries,
-    Items,
-    Members,
     NoColumnTypeError,
     json_in,
 )
@@ -38,18 +42,9 @@ class PydanticV1Schema(RecordSchema):
             {name: _field_type(field) for name, field in fields.items()},
         )
         self.fast_accept_off = "it is a class of pydantic 1, which alone judges its records"
-        self._nested = frozenset(
-            key
-            for name, kind in self.column_types.items()
-            if isinstance(kind, (Items, Entries, Members))
-            for key in self.keys[name]
-        )
-        self._with_entries = {
-            key: kind
-            for name, kind in self.column_types.items()
-            if has_entries(kind)
-            for key in self.keys[name]
-        }
+        by_key = {key: kind for name, kind in self.column_types.items() for key in self.keys[name]}
+        self._nested = frozenset(key for key, kind in by_key.items() if is_nested(kind))
+        self._with_entries = {key: kind for key, kind in by_key.items() if has_entries(kind)}
 
     @property
     def reads_whole_record(self) -> bool:
