@@ -36,7 +36,7 @@ from pydantic import ValidationError
 
 from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelSpec
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import record_schema
 
 PROJECT = Path(__file__).parents[1]
 FLIGHT: dict[str, Any] = {
@@ -49,7 +49,7 @@ MODEL = FlightDelayModel()
 
 def to_batch(flights: list[dict[str, Any]]) -> pa.RecordBatch:
     """Return the batch that a caller would hand over."""
-    return pa.RecordBatch.from_pylist(flights, schema=RecordSchema(FlightInput).arrow_schema)
+    return pa.RecordBatch.from_pylist(flights, schema=record_schema(FlightInput).arrow_schema)
 
 
 def write_json(file: Path, value: object) -> str:
@@ -74,7 +74,7 @@ def test_its_short_name_leads_to_it() -> None:
 
 
 def test_whole_columns_are_accepted() -> None:
-    schema = RecordSchema(FlightInput)
+    schema = record_schema(FlightInput)
     assert schema.fast_accept_off is None
     flights = read_flights().select(schema.names).combine_chunks()
     (columns,) = flights.to_batches()
