@@ -1,17 +1,22 @@
-"""The commands and examples of README.md and of the flights' README, run as they stand."""
+"""The commands and examples of README.md, docs/models.md and the flights, run as they stand."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from job_runs import read_manifest
 
 from beam_jobs.options import Options, parse_args
+from model_dofns import Scorer
+from model_dofns.formats.base import Block
+from model_dofns.models_file import resolve_model
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,9 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a reader stands: the checkout's examples, and the files that the README shows."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "examples").symlink_to(ROOT / "examples")
-    for text in [*blocks("yaml"), *filter(is_file, blocks("python"))]:
-        (folder / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    write_files(folder)
     return folder
+
+
+def write_files(folder: Path, text: str = README) -> None:
+    for example in [*blocks("yaml", text), *filter(is_file, blocks("python", text))]:
+        (folder / example.splitlines()[0].removeprefix("# ")).write_text(example)
 
 
 def is_file(example: str) -> bool:
@@ -68,6 +77,30 @@ def test_the_flights_are_scored_as_their_readme_says(tmp_path: Path) -> None:
     for name in ("out_flights", "out_flights_mapreduce"):
         assert read_manifest(tmp_path / name).records["scored"] == 1000
     run([sys.executable, "-c", example], tmp_path)
+
+
+def test_the_guide_for_models_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    write_files(tmp_path, guide)
+    (script,) = (text for text in blocks("python", guide) if not is_file(text))
+    run([sys.executable, "-c", script], tmp_path)
+    for command in blocks("sh", guide):
+        run(["bash", "-euo", "pipefail", "-c", command], tmp_path)
+    (line,) = next((tmp_path / "out").glob("part-*")).read_text().splitlines()
+    assert '"prediction":{"label":"setosa","probability":0.8' in line
+
+    monkeypatch.syspath_prepend(tmp_path)
+    scorer = Scorer(resolve_model("charges", str(tmp_path / "foreign.yaml")))
+    scored = scorer.score(Block("jsonl", "a", b'{"age":20,"other":1}\n{"age":5}\n', 0))
+    assert bytes(scored.predictions) == b'{"age":20,"other":1,"prediction":{"charges":202.46}}\n'
+    assert [reject.stage for reject in scored.rejects] == ["validate"]
+
+    house = importlib.import_module("house_contract")
+    number = {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]}
+    card = {"name": "x", "purpose": "x", "version": "1.0.0", "takes": number, "gives": number}
+    instance = SimpleNamespace(card=card, run=lambda x: {"x": x})
+    assert house.adapt(instance, {}).predict({"x": 1.0}) == {"x": 1.0}
+    assert house.adapt(object(), {}) is None
 
 
 def test_make_targets_and_installs_that_are_named_exist() -> None:
