@@ -17,7 +17,7 @@ from model_dofns.manifest import (
     now,
     sum_of_records,
 )
-from model_dofns.model_spec import ModelMetadata
+from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.reasons import merged
 from model_dofns.rejects import READ_STAGE, Reject
 
@@ -121,6 +121,7 @@ def _of_model(job: Job, account: Account, errors: Mapping[str, str]) -> Manifest
         model={
             "class": target.spec.class_path,
             "configuration": target.spec.shown_configuration,
+            **_decorators(target.spec),
             **_one_model(target, set(account.models)),
         },
         read=account.read,
@@ -189,6 +190,14 @@ def _manifest(
         reasons=merged(reason for file in rejects for reason in file.reasons),
         status=DONE if allowed else TOO_MANY_ERRORS,
     )
+
+
+def _decorators(spec: ModelSpec) -> dict[str, Any]:
+    said = [
+        {"class": decorator.class_path, "configuration": decorator.shown_configuration}
+        for decorator in spec.decorators
+    ]
+    return {"decorators": said} if said else {}
 
 
 def _one_model(target: Target, models: set[ModelMetadata]) -> dict[str, Any]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
-
-from pydantic.fields import FieldInfo
+from typing import Final
 
 from model_dofns.exceptions import UnreadableFileError
 from model_dofns.formats.compression import without_suffix
@@ -28,7 +25,7 @@ from model_dofns.jobs.targets import Target
 from model_dofns.reasons import ReasonTally
 from model_dofns.rejects import STAGES
 from model_dofns.routing import Routed
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import record_schema
 from model_dofns.scorer import Scorer
 
 _SHOWN_FILES: Final = 3
@@ -175,12 +172,12 @@ def _records(job: Job, samples: Sequence[FileSample]) -> list[str]:
 def _fields_read(job: Job, target: Target, samples: Sequence[FileSample]) -> list[str]:
     if target.metadata is None:
         return ["not known before the model is loaded"]
-    schema = RecordSchema(target.spec.load().input_schema)
+    schema = record_schema(target.spec.load().input_schema)
     names, where = _names_in_first(job, target, samples)
     rows = []
-    for name, field in schema.record_class.model_fields.items():
-        found = "" if names is None else "found" if names & schema.keys[name] else "NOT FOUND"
-        rows.append((name, _type(field), _default(field), found))
+    for field in schema.described_fields():
+        found = "" if names is None else "found" if names & schema.keys[field.name] else "NOT FOUND"
+        rows.append((field.name, one_line(field.type, 40), one_line(field.default, 28), found))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{t:<{w}}" for t, w in zip(row, widths, strict=True)) for row in rows]
     return [*(line.rstrip() for line in lines), *([f"looked for in {where}"] if where else [])]
@@ -214,22 +211,6 @@ def _names_in_first(
     )
 
 
-def _type(field: FieldInfo) -> str:
-    annotation = field.annotation
-    return annotation.__name__ if isinstance(annotation, type) else _formatted(annotation)
-
-
-def _formatted(annotation: Any) -> str:
-    return one_line(inspect.formatannotation(annotation), 40)
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    made = field.default_factory is not None
-    return "with a default" if made else f"default {one_line(repr(field.default), 20)}"
-
-
 def _fields_written(job: Job, target: Target, samples: Sequence[FileSample]) -> list[str]:
     layout, name = target.layout, job.options.prediction_field
     names, _ = _names_in_first(job, target, samples) if layout.keep_fields else (None, "")
@@ -249,10 +230,10 @@ def _fields_written(job: Job, target: Target, samples: Sequence[FileSample]) -> 
     else:
         # In JSON the prediction is an object; elsewhere it is columns.
         joint = "." if target.output_format.name == "jsonl" else "_"
-        types = target.spec.load().output_schema.model_fields
+        described = record_schema(target.spec.load().output_schema).described_fields()
+        types = {field.name: one_line(field.type, 40) for field in described}
         fields += [
-            (name + joint + output, _type(types[output]) if output in types else "str")
-            for output in layout.output_names
+            (name + joint + output, types.get(output, "str")) for output in layout.output_names
         ]
     width = max(len(field) for field, _ in fields)
     return [f"{field:<{width}}  {what}".rstrip() for field, what in fields]
