@@ -172,8 +172,7 @@ def plan(options: JobOptions, store: Store, engine: str, runner: str) -> Job:
             f"--compression {options.compression} is none of {output_format.name}'s, which"
             f" are: {', '.join(output_format.compressions)}"
         )
-    for folder in job.folders:
-        _refuse_overlap(job, folder)
+    _refuse_overlap(job)
     return job
 
 
@@ -213,8 +212,8 @@ def _router(
     )
 
 
-def _refuse_overlap(job: Job, folder: OutputFolder) -> None:
-    path = folder.path
+def _refuse_overlap(job: Job) -> None:
+    path = job.folder.path
     if any(character in path for character in "*?["):
         raise OutputFolderError(
             f"the output folder {path} has a character of a glob (*, ? or [) in its name"

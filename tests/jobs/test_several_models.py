@@ -278,6 +278,18 @@ def test_where_one_folder_cannot_be_used_nothing_starts(
 
 
 @BOTH
+def test_no_input_is_read_from_among_the_folders(engine: Engine, tmp_path: Path, run: Run) -> None:
+    """Or the next run would read what this one writes."""
+    write_lines(tmp_path / "in" / "a.jsonl", records(3))
+    before = snapshot(tmp_path)
+    flags = ("--model", PLAIN, "--model", EVERY_STAGE)
+    ended = run(engine, *flags, files=tmp_path / "in", out=tmp_path / "in")
+    assert ended.exit_code == 4
+    assert "is in the output folder" in ended.err
+    assert snapshot(tmp_path) == before
+
+
+@BOTH
 def test_a_folder_that_turns_out_not_to_be_writable_starts_nothing(
     engine: Engine, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
