@@ -224,6 +224,11 @@ def find_class(class_path: str) -> type:
     return found
 
 
+def is_semantic(version: str) -> bool:
+    """Whether a version is a semantic one, as semver.org (2.0.0) has it."""
+    return _SEMANTIC_VERSION.fullmatch(version) is not None
+
+
 def check_contract(model: MLModel, name: str) -> None:
     """Hold a model's class attributes against what :class:`MLModel` asks for.
 
@@ -244,7 +249,7 @@ def check_contract(model: MLModel, name: str) -> None:
         if not (inspect.isclass(value) and issubclass(value, BaseModel)):
             wrong.append(f"{attribute} must be a pydantic class, and is {value!r}")
     version = getattr(model, "version", None)
-    if isinstance(version, str) and version and not _SEMANTIC_VERSION.fullmatch(version):
+    if isinstance(version, str) and version and not is_semantic(version):
         wrong.append(f"version must be a semantic one such as '1.0.0', and is {version!r}")
     if wrong:
         raise ModelError(f"{name} breaks the contract of MLModel: {'; '.join(wrong)}")
