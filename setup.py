@@ -16,11 +16,14 @@ MAPREDUCE = [
     "setuptools>=70; python_version >= '3.12'",  # mrjob imports distutils
     "standard-pipes>=3.13; python_version >= '3.13'",  # and pipes
 ]
+CHECK = [
+    "hypothesis>=6.100",  # makes the records that a model is tried with
+]
 TEST = [
     *BEAM,
     *MAPREDUCE,
+    *CHECK,
     "duckdb>=1.1",  # this, pandas and polars read what a job writes
-    "hypothesis>=6.100",
     "pandas>=2.2",
     "polars>=1.9",
     "pytest>=8",
@@ -52,6 +55,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["model_dofns*", "beam_jobs*", "mapreduce_jobs*"]),
+    py_modules=["pytest_model_dofns"],  # alone, or each start of pytest would import the library
     package_data={name: ["py.typed"] for name in ("model_dofns", "beam_jobs", "mapreduce_jobs")},
     install_requires=[
         "numpy>=1.26",  # where lines begin and end; masks of rows
@@ -63,6 +67,7 @@ setup(
     extras_require={
         "beam": BEAM,
         "mapreduce": MAPREDUCE,
+        "check": CHECK,
         "emr": [*MAPREDUCE, "boto3>=1.34"],  # the launcher's; tasks need none of it
         "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
         "aws": [requirement.replace("beam", "beam[aws]") for requirement in BEAM],
@@ -70,6 +75,7 @@ setup(
         "test-cloud": TEST_CLOUD,
         "dev": DEV,
     },
+    entry_points={"pytest11": ["pytest_model_dofns = pytest_model_dofns"]},
     classifiers=[
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",

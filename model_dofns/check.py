@@ -23,6 +23,7 @@ from model_dofns.checks.catalogue import CHECKS
 from model_dofns.checks.context import Context
 from model_dofns.checks.records import Trial
 from model_dofns.checks.results import CheckReport, CheckResult
+from model_dofns.exceptions import ModelCheckError
 from model_dofns.jobs.command_line import exit_code_of, say, stdout_to_stderr
 from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelSpec
@@ -89,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 spec = resolve_model(options.model, options.models)
                 report = check_model(spec, options.samples)
         say(report.table(), sys.stdout)
-        report.raise_for_failures()
+        if report.failures:
+            raise ModelCheckError(report.headline())
 
     return exit_code_of(command)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +14,7 @@ from model_dofns.formats.base import Layout
 from model_dofns.formats.dicts import DictRecords
 from model_dofns.ml_model import MLModel
 from model_dofns.prediction import BatchPredictor, Failure, Predictor, RecordPredictor
+from model_dofns.schemas import is_interrupt, told
 
 # Of two floats that are the same: a BLAS gives last bits that depend on the batch.
 TOLERANCE: Final = 1e-9
@@ -88,6 +89,16 @@ def ask(
 _LAYOUT = Layout(prediction_field="prediction_of_no_one")
 
 
+def attempt(method: Callable[[Any], Any], argument: Any) -> tuple[Any, str | None]:
+    """What a method of a model returns, and None; or None, and the error that it raises."""
+    try:
+        return method(argument), None
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        return None, cut(f"{type(error).__name__}: {told(error)}")
+
+
 def difference(
     one: Answers, other: Answers, trials: Sequence[Trial], *, answered_by_both: bool = False
 ) -> str | None:
@@ -132,19 +143,20 @@ def same(one: Any, other: Any) -> bool:
 
 def shown_record(trial: Trial) -> str:
     """A record, for a message."""
-    return _cut(repr(dict(trial.values)))
+    return cut(repr(dict(trial.values)))
 
 
 def shown_failure(failure: Failure) -> str:
     """Why there is no prediction, for a message."""
-    return _cut(f"{failure.error}: {failure.message}" if failure.message else failure.error)
+    return cut(f"{failure.error}: {failure.message}" if failure.message else failure.error)
 
 
 def _shown(answer: Answer) -> str:
-    return shown_failure(answer) if isinstance(answer, Failure) else _cut(repr(dict(answer)))
+    return shown_failure(answer) if isinstance(answer, Failure) else cut(repr(dict(answer)))
 
 
-def _cut(text: str, length: int = 200) -> str:
+def cut(text: str, length: int = 200) -> str:
+    """A text on one line, for a message."""
     text = " ".join(text.split())
     return text if len(text) <= length else f"{text[: length - 1]}…"
 

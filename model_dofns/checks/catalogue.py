@@ -36,7 +36,7 @@ CHECKS: Final = (
     Check("deterministic", check_deterministic, ("answers",)),
     Check("loads twice", check_loads_twice, ("deterministic",)),
     Check("predict_batch", check_predict_batch, ("deterministic",)),
-    Check("batching", check_batching, ("deterministic",)),
+    Check("batching", check_batching, ("predict_batch",)),
     Check("threads", check_threads, ("deterministic",)),
     Check("input unchanged", check_input_unchanged, ("answers",)),
     Check("network", check_network, ("fresh process",)),

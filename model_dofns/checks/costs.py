@@ -13,21 +13,24 @@ from typing import Any
 
 import pyarrow as pa
 
-from model_dofns.checks.answers import Answer
+from model_dofns.checks.answers import attempt
 from model_dofns.checks.context import Context, Finding, not_tried, warning
 from model_dofns.checks.records import instance_of
 from model_dofns.checks.results import Verdict
 from model_dofns.prediction import Failure
 
 _BATCH_ROWS = 1_000
+_SMALL_BATCH_ROWS = 100
 _MEASURED_SECONDS = 0.3
 _WORTH_IT = 2.0  # times as fast
 
 _WINDOWS = 4  # memory that grows in each of them is lost
 _WINDOW_SECONDS = 0.5
-_WINDOW_CALLS = (10, 200)
-# Of a call, on average: what one more object takes, or one more place in a list with a small one.
-_LOST_BYTES = 24
+# Few calls drown in what Python itself makes meanwhile: some hundred bytes a window.
+_WINDOW_CALLS = (30, 200)
+# Of a call, on average: what one more object and its place in a list take.
+_LOST_BYTES = 40
+_TOO_SLOW_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,13 @@ class _Calls:
 
 def measure_time(context: Context) -> Finding:
     """How long a prediction takes."""
-    calls = _calls(context)
+    calls, problem = _calls(context, _BATCH_ROWS)
     if not calls:
-        return not_tried("as it answers no record")
+        return not_tried(problem)
     seconds = {each.name: _seconds(each) / each.rows for each in calls}
     message = f"predict takes {_short(seconds['predict'])} a record"
+    if problem:
+        return Finding(Verdict.INFO, f"{message}; {problem}")
     if "predict_batch" not in seconds:
         return Finding(
             Verdict.INFO,
@@ -72,44 +77,51 @@ def measure_time(context: Context) -> Finding:
 
 def measure_memory(context: Context) -> Finding:
     """How much memory a prediction takes, and whether it is given back."""
-    calls = _calls(context)
+    calls, problem = _calls(context, _SMALL_BATCH_ROWS)
     if not calls:
-        return not_tried("as it answers no record")
-    peaks = []
+        return not_tried(problem)
+    peaks, too_slow = [], False
     with _traced():
         for each in calls:
             peaks.append(f"{each.name} takes {_peak(each) / each.rows:,.0f} bytes a record")
-            lost = _lost_bytes(each)
-            if lost is not None:
+            begin = time.perf_counter()
+            each.call()
+            seconds = time.perf_counter() - begin
+            if seconds > _TOO_SLOW_SECONDS:
+                too_slow = True
+            elif lost := _lost_bytes(each, seconds):
                 return warning(
                     f"{each.name} loses {lost:,.0f} bytes a call, over and over",
                     "a worker asks millions of times: does it keep records or predictions, or"
                     " fill a cache without an end?",
                 )
-    return Finding(
-        Verdict.INFO, f"{', '.join(peaks)} while it runs, and gives it back (Python's and Arrow's)"
-    )
+    back = "it is too slow to see whether all is given back" if too_slow else "and gives it back"
+    return Finding(Verdict.INFO, f"{', '.join(peaks)} of Python's and Arrow's memory, {back}")
 
 
-def _calls(context: Context) -> list[_Calls]:
-    """The ways to ask it, with records that it answers."""
+def _calls(context: Context, batch_rows: int) -> tuple[list[_Calls], str]:
+    """The ways to ask it, with records that it answers; and why one of them is missing."""
     schema, _ = context.schemas
     answered = zip(context.trials, context.single_answers.answers, strict=True)
-    instances = [instance_of(schema, trial) for trial, answer in answered if _is_one(answer)]
+    instances = [
+        instance_of(schema, trial) for trial, answer in answered if not isinstance(answer, Failure)
+    ]
     if not instances:
-        return []
+        return [], "as predict has no answer that is of the output class"
     model: Any = context.model
     turns = itertools.cycle(instances)
-    calls = [_Calls("predict", 1, lambda: model.predict(next(turns)))]
-    if context.is_batched and any(map(_is_one, context.answers.answers)):
-        rows = [schema.values(instance) for instance in instances]
-        batch = schema.batch(list(itertools.islice(itertools.cycle(rows), _BATCH_ROWS)))
-        calls.append(_Calls("predict_batch", _BATCH_ROWS, lambda: model.predict_batch(batch)))
-    return calls
-
-
-def _is_one(answer: Answer) -> bool:
-    return not isinstance(answer, Failure)
+    calls = [_Calls("predict", 1, lambda: attempt(model.predict, next(turns)))]
+    if not context.is_batched:
+        return calls, ""
+    rows = [schema.values(instance) for instance in instances]
+    batch = schema.batch(list(itertools.islice(itertools.cycle(rows), batch_rows)))
+    _, error = attempt(model.predict_batch, batch)
+    if error is not None:
+        return calls, f"predict_batch raises for {batch_rows:,} records at once: {error}"
+    return [
+        *calls,
+        _Calls("predict_batch", batch_rows, lambda: attempt(model.predict_batch, batch)),
+    ], ""
 
 
 def _seconds(calls: _Calls) -> float:
@@ -134,16 +146,24 @@ def _peak(calls: _Calls) -> int:
     return max(tracemalloc.get_traced_memory()[1] - before, 0)
 
 
-def _lost_bytes(calls: _Calls) -> float | None:
-    """How many bytes each call loses, if there are such in each of several windows."""
-    begin = time.perf_counter()
-    calls.call()
+def _lost_bytes(calls: _Calls, seconds: float) -> float:
+    """How many bytes each call loses, if it does in each of several windows; else 0.
+
+    Args:
+        calls: the calls.
+        seconds: how long one takes, about.
+    """
     fewest, most = _WINDOW_CALLS
-    count = int(_WINDOW_SECONDS / max(time.perf_counter() - begin, 1e-6))
-    count = min(max(count, fewest), most)
+    count = min(max(int(_WINDOW_SECONDS / max(seconds, 1e-6)), fewest), most)
+    lost = _growth(calls, count)
+    # What else grew a little meanwhile does not grow with the calls.
+    return _growth(calls, 4 * count) if lost else 0.0
+
+
+def _growth(calls: _Calls, count: int) -> float:
     held = [_held(calls, count) for _ in range(_WINDOWS + 1)]  # what is made once, in the first
     growth = [(after - before) / count for before, after in itertools.pairwise(held)]
-    return min(growth) if min(growth) >= _LOST_BYTES else None
+    return min(growth) if min(growth) >= _LOST_BYTES else 0.0
 
 
 def _held(calls: _Calls, count: int) -> int:

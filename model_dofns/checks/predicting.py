@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from model_dofns.checks.answers import (
     Answers,
     ask,
+    attempt,
+    cut,
     difference,
     shown_failure,
     shown_record,
 )
 from model_dofns.checks.context import Context, Finding, failed, not_tried, ok, warning
-from model_dofns.schemas import is_interrupt, told
+from model_dofns.checks.records import instance_of
 
 # Of batches: of one row, and such that the last one is smaller.
 _BATCH_SIZES = (1, 2, 7)
@@ -69,7 +72,7 @@ def check_deterministic(context: Context) -> Finding:
             return failed(f"{way} answers otherwise when it is asked again: {found}", hint)
     there = context.fresh.answers
     if there is None:
-        return warning("the same when asked again; another process could not be asked", hint)
+        return ok("the same when asked again; another process could not be asked")
     if found := difference(context.answers, there, context.trials, answered_by_both=True):
         return failed(
             f"another process answers otherwise: {found}",
@@ -150,36 +153,28 @@ def _raises_for_many(context: Context) -> str | None:
 
 def _raised(context: Context) -> str:
     schema, _ = context.schemas
-    rows = [
-        schema.values(schema.judge(trial.copied(), as_text=trial.is_text))
-        for trial in context.trials
-    ]
-    result = _asked(context, schema.batch(rows))
-    return result if isinstance(result, str) else f"a {type(result).__name__}"
+    rows = [schema.values(instance_of(schema, trial)) for trial in context.trials]
+    result, error = attempt(_predict_batch(context), schema.batch(rows))
+    return error or f"a {type(result).__name__}"
 
 
 def _no_rows(context: Context) -> str | None:
     """What is wrong with the answer to a batch without rows."""
     input_schema, output_schema = context.schemas
-    result = _asked(context, input_schema.batch([]))
-    if isinstance(result, str):
-        return f"predict_batch raises for a batch without rows: {result}"
+    result, error = attempt(_predict_batch(context), input_schema.batch([]))
+    if error is not None:
+        return f"predict_batch raises for a batch without rows: {error}"
     names: Sequence[str] = output_schema.names
     if not isinstance(result, pa.RecordBatch) or sorted(result.schema.names) != sorted(names):
         return (
             "predict_batch returns no RecordBatch with the output columns for a batch without"
-            f" rows: {' '.join(str(result).split())[:100]}"
+            f" rows: {cut(str(result))}"
         )
     if result.num_rows:
         return f"predict_batch returns {result.num_rows} rows for a batch without rows"
     return None
 
 
-def _asked(context: Context, batch: pa.RecordBatch) -> object:
-    """What ``predict_batch`` returns, or the error that it raises, as text."""
-    try:
-        return context.model.predict_batch(batch)  # type: ignore[attr-defined]  # it has one
-    except BaseException as error:
-        if is_interrupt(error):
-            raise
-        return f"{type(error).__name__}: {told(error)}"
+def _predict_batch(context: Context) -> Any:
+    """The method, which not every model has."""
+    return context.model.predict_batch  # type: ignore[attr-defined]

@@ -58,11 +58,12 @@ class CheckReport:
             ModelCheckError: one did; the message has all that did, with their hints.
         """
         if self.failures:
-            names = ", ".join(result.check for result in self.failures)
-            raise ModelCheckError(
-                f"{self.model} fails {len(self.failures)} of {len(self.results)} checks: {names}\n"
-                + _table(self.failures)
-            )
+            raise ModelCheckError(f"{self.headline()}\n{_table(self.failures)}")
+
+    def headline(self) -> str:
+        """How many failed, and which."""
+        names = ", ".join(result.check for result in self.failures) or "none"
+        return f"{len(self.failures)} of {len(self.results)} checks of {self.model} failed: {names}"
 
     def table(self) -> str:
         """A line for each result, and one more with its hint."""

@@ -150,7 +150,7 @@ def _ends(node: Node) -> tuple[float, float]:
 def _texts(node: Node, document: Node, depth: int) -> SearchStrategy[str]:
     if "pattern" in node:
         try:
-            return st.from_regex(node["pattern"], alphabet=_ASCII)
+            return st.from_regex(re.compile(node["pattern"]), alphabet=_ASCII)
         except re.error as error:  # there are patterns of JavaScript's that Python has not
             raise NoJsonSchemaError(f"the pattern {node['pattern']!r}: {error}") from error
     if node.get("format") in _FORMATS:

@@ -33,7 +33,7 @@ def check_network(context: Context) -> Finding:
     if run.attempts:
         return warning(f"it asks for the network{tried}, and goes on without", hint)
     return ok(
-        "loads and predicts without; no socket was used (of C libraries' own nothing is known)"
+        "loads and predicts without; none of Python's sockets was used (C's own are not seen)"
     )
 
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from model_dofns.checks.answers import Answers, ask, difference, shown_record
+from model_dofns.checks.answers import Answers, ask, attempt, difference, shown_record
 from model_dofns.checks.context import Context, Finding, failed, ok
 from model_dofns.checks.records import instance_of
-from model_dofns.schemas import is_interrupt
 
 _THREADS = 4
 _BATCH_SIZE = 10  # so that each thread asks some times
@@ -29,14 +28,15 @@ def check_input_unchanged(context: Context) -> Finding:
     for trial in context.trials:
         instance = instance_of(schema, trial)
         before = copy.deepcopy(instance)
-        _use(context.model.predict, instance)
+        # What it answers, or raises, is for other checks.
+        attempt(context.model.predict, instance)
         if instance != before:
             return failed(f"predict changes its record: {shown_record(trial)}", hint)
     if context.is_batched:
         rows = [schema.values(instance_of(schema, trial)) for trial in context.trials]
         batch = _writable(schema.batch(rows))
         contents = _contents(batch)
-        _use(context.model.predict_batch, batch)  # type: ignore[attr-defined]  # it has one
+        attempt(context.model.predict_batch, batch)  # type: ignore[attr-defined]  # it has one
         if _contents(batch) != contents:
             return failed("predict_batch writes into its batch, which in a job is read-only", hint)
     return ok("records and batches are left as they are")
@@ -83,15 +83,6 @@ def _switching_often() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
-
-
-def _use(predict: Any, records: Any) -> None:
-    """Ask for a prediction; what comes of it is for other checks."""
-    try:
-        predict(records)
-    except BaseException as error:
-        if is_interrupt(error):
-            raise
 
 
 def _writable(batch: pa.RecordBatch) -> pa.RecordBatch:
