@@ -70,6 +70,16 @@ class NamelessModel(GoodModel):
     display_name = ""
 
 
+class Anything(BaseModel):
+    anything: Any
+
+
+class ShapelessModel(GoodModel):
+    """Its predictions have no columns."""
+
+    output_schema = Anything  # type: ignore[assignment]
+
+
 def _known(name: str) -> str:
     if name != "Rumpelstiltskin":
         raise ValueError("not his name")

@@ -26,6 +26,7 @@ BROKEN = [
     ("NowhereModel", "import", "has nothing of that name", "package.module:Class"),
     ("TwoPartVersionModel", "version", "'1.0' is no semantic one", "MAJOR.MINOR.PATCH"),
     ("NamelessModel", "contract", "display_name must be a text", "what a model must have"),
+    ("ShapelessModel", "contract", "which has no column type", "what a model must have"),
     ("SecretModel", "records", "takes 0 of", "records of your own"),
     ("RaisingModel", "answers", "RuntimeError: no price list", "input class"),
     ("DearModel", "output", "less than or equal to 10000", "its bounds"),

@@ -37,7 +37,7 @@ CHECKS: Final = (
     Check("loads twice", check_loads_twice, ("deterministic",)),
     Check("predict_batch", check_predict_batch, ("deterministic",)),
     Check("batching", check_batching, ("predict_batch",)),
-    Check("threads", check_threads, ("deterministic",)),
+    Check("threads", check_threads, ("loads twice",)),
     Check("input unchanged", check_input_unchanged, ("answers",)),
     Check("network", check_network, ("fresh process",)),
     Check("stdout", check_stdout, ("fresh process",)),

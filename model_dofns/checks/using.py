@@ -48,7 +48,7 @@ def check_threads(context: Context) -> Finding:
         return ok("it says that it is not thread safe, and its callers take turns")
     ways = [True, False] if context.is_batched else [True]
     for one_by_one in ways:
-        # A new one, which has not been used: what is made at first use is a matter of threads.
+        # A new one, which has not been used: what is made at first use may be made by each thread.
         model = context.spec.load(fresh=True)
         alone = ask(context.model, context.trials, one_by_one=one_by_one, batch_size=_BATCH_SIZE)
         for answers in _asked_at_once(model, context, one_by_one):
