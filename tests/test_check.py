@@ -139,9 +139,7 @@ def test_what_it_says_of_itself_is_not_held_against_it() -> None:
         "batching",
         "threads",
     ]
-    assert result(chance, "deterministic").message == (
-        "as it says that it is not; nor is what would compare its answers"
-    )
+    assert result(chance, "threads").message == "as it says that it is not deterministic"
     in_turn = result(checked("OneAtATimeModel"), "threads")
     assert (in_turn.verdict, in_turn.message) == (
         Verdict.OK,
@@ -156,9 +154,7 @@ def test_what_needs_a_check_that_failed_is_not_tried() -> None:
         Verdict.FAILED,
         *[Verdict.NOT_TRIED] * (len(CHECKS) - 2),
     ]
-    assert result(report, "contract").message == (
-        "as it needs what failed, or was not tried: version"
-    )
+    assert {each.message for each in list(report)[2:]} == {"as version failed"}
 
 
 def test_a_print_at_import_is_seen() -> None:
@@ -170,6 +166,7 @@ def test_a_print_at_import_is_seen() -> None:
 def test_without_predict_batch_there_is_a_hint() -> None:
     report = checked("RecordModel")
     assert by_verdict(report)[Verdict.NOT_TRIED] == ["predict_batch", "batching"]
+    assert result(report, "batching").message == "as it has no predict_batch"
     assert result(report, "time").hint.startswith("add predict_batch")
 
 

@@ -109,6 +109,10 @@ def test_where_none_can_be_made_it_says_why(record_class: type[BaseModel], reaso
     [
         ({"$ref": "#/$defs/Missing"}, "refers to #/\\$defs/Missing"),
         ({"enum": []}, "no value fits"),
+        ({"type": "string", "minLength": 3, "maxLength": 2}, "no value fits"),
+        ({"type": "number", "minimum": 3, "maximum": 2}, "no value fits"),
+        ({"type": "integer", "minimum": 3, "maximum": 2}, "no value fits"),
+        ({"type": "array", "minItems": 3, "maxItems": 2, "items": {"enum": []}}, "no value fits"),
         ({"type": "string", "pattern": "("}, "the pattern '\\('"),
         ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "without an"),
     ],

@@ -70,7 +70,7 @@ def ask(
         one_by_one: by ``predict``, even where there is ``predict_batch``.
         batch_size: how many records ``predict_batch`` is handed at once; None for all.
     """
-    answers: list[Answer] = [Failure(0, "read", "", "")] * len(trials)
+    answers: dict[int, Answer] = {}
     calls = 0
     for are_texts, kind in ((False, DictRecords), (True, _Texts)):
         rows = [row for row, trial in enumerate(trials) if trial.is_text is are_texts]
@@ -82,7 +82,7 @@ def ask(
         found = zip(outcome.rows.tolist(), outcome.predictions.to_pylist(), strict=True)
         for row, prediction in found:
             answers[rows[row]] = prediction
-    return Answers(tuple(answers), calls)
+    return Answers(tuple(answers[row] for row in range(len(trials))), calls)
 
 
 # A name that no record has: what it is called is not what is tried here.

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from model_dofns.checks.answers import Answers, ask, has_predict_batch
 from model_dofns.checks.child import ChildRun, Forbidden, run_child
-from model_dofns.checks.records import Trial, Trials, read_samples, trials_of
+from model_dofns.checks.records import MAX_SAMPLES, Trial, Trials, read_samples, trials_of
 from model_dofns.checks.results import CheckResult, Verdict
 from model_dofns.exceptions import RecordError
 from model_dofns.fields import schemas_of
@@ -57,7 +57,7 @@ class Context:
 
     @cached_property
     def records(self) -> Trials:
-        samples: list[Trial | RecordError] = list(self.sample_records)
+        samples: list[Trial | RecordError] = list(self.sample_records[:MAX_SAMPLES])
         samples += read_samples(self.sample_files, self.scorer.layout)
         return trials_of(self.schemas[0], samples)
 
@@ -131,13 +131,11 @@ class Check:
 
     def result(self, context: Context, earlier: Sequence[CheckResult]) -> CheckResult:
         """Try it, unless what it needs is missing."""
-        missing = [
-            result.check
-            for result in earlier
-            if result.check in self.needs and result.verdict in (Verdict.FAILED, Verdict.NOT_TRIED)
-        ]
-        if missing:
-            finding = not_tried(f"as it needs what failed, or was not tried: {', '.join(missing)}")
-        else:
-            finding = self.look(context)
+        finding = None
+        for needed in (result for result in earlier if result.check in self.needs):
+            if needed.verdict is Verdict.FAILED:
+                finding = not_tried(f"as {needed.check} failed")
+            elif needed.verdict is Verdict.NOT_TRIED:
+                finding = not_tried(needed.message)
+        finding = finding or self.look(context)
         return CheckResult(self.name, finding.verdict, finding.message, finding.hint)

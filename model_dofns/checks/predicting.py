@@ -62,7 +62,7 @@ def check_output(context: Context) -> Finding:
 def check_deterministic(context: Context) -> Finding:
     """The same record gets the same prediction, again and in another process."""
     if not context.model.deterministic:
-        return not_tried("as it says that it is not; nor is what would compare its answers")
+        return not_tried("as it says that it is not deterministic")
     hint = (
         "seed what is random in each prediction; or say deterministic = False, if it is meant to be"
     )
@@ -84,7 +84,7 @@ def check_deterministic(context: Context) -> Finding:
 def check_predict_batch(context: Context) -> Finding:
     """``predict_batch`` means what ``predict`` means."""
     if not context.is_batched:
-        return not_tried("as it has none")
+        return not_tried("as it has no predict_batch")
     if found := difference(
         _without_unfit(context.answers, context.single_answers),
         _without_unfit(context.single_answers, context.answers),
@@ -100,8 +100,6 @@ def check_predict_batch(context: Context) -> Finding:
 
 def check_batching(context: Context) -> Finding:
     """An answer does not depend on what else is in the batch."""
-    if not context.is_batched:
-        return not_tried("as it has no predict_batch")
     hint = "compute each row from that row alone: no mean, rank or scale over the rows of a batch"
     trials = context.trials
     for size in _BATCH_SIZES:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
 
 from model_dofns.fields import Node, NoJsonSchemaError, resolved
@@ -52,10 +53,20 @@ def made_values(document: Node, count: int) -> list[Any]:
     Raises:
         NoJsonSchemaError: it asks for something that is not known here, or for nothing at all.
     """
-    strategy = _values(document, document, 0)
-    if strategy.is_empty:
+    made: list[Any] = []
+    try:
+        strategy = _values(document, document, 0)
+        if not strategy.is_empty:
+            _keep_in(made, strategy, count)
+    except HypothesisException as error:  # a bound above another, a pattern for nothing
+        raise NoJsonSchemaError(f"no value fits the JSON Schema: {error}") from error
+    if not made:
         raise NoJsonSchemaError("no value fits the JSON Schema")
-    made = []
+    return made
+
+
+def _keep_in(made: list[Any], strategy: SearchStrategy[Any], count: int) -> None:
+    """Make values, the same each time, and without a word on how hard it was."""
 
     @settings(
         max_examples=count,
@@ -70,7 +81,6 @@ def made_values(document: Node, count: int) -> list[Any]:
         made.append(value)
 
     keep()
-    return made
 
 
 def _values(node: Any, document: Node, depth: int) -> SearchStrategy[Any]:
