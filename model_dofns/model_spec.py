@@ -14,14 +14,15 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel
 
+from model_dofns.adapters import adapted, refuse_other_class
 from model_dofns.exceptions import ModelError, ModelVersionError
 from model_dofns.ml_model import MLModel
+from model_dofns.schemas import record_schema
 
 # The expression that semver.org (2.0.0) suggests, without its groups.
 _SEMANTIC_VERSION = re.compile(
@@ -31,8 +32,10 @@ _SEMANTIC_VERSION = re.compile(
     re.ASCII,
 )
 
-_instances: dict[tuple[str, str], MLModel] = {}
-_turns: dict[tuple[str, str], threading.Lock] = {}
+_Key: TypeAlias = tuple[Any, ...]
+
+_instances: dict[_Key, MLModel] = {}
+_turns: dict[_Key, threading.Lock] = {}
 # Reentrant, as a model may load another one that it is built from.
 _instances_lock = threading.RLock()
 
@@ -65,6 +68,9 @@ class ModelSpec:
         expect_version: PEP 440 specifiers that the model's version must satisfy, or ``""``.
         shown_configuration: the configuration as it may be shown, in manifests and logs: with
             ``${NAME}`` where a value came from the environment. The configuration itself, if None.
+        metadata: what a model of another contract does not say of itself; JSON values only.
+        decorators: classes that are constructed with the model as their first argument and stand
+            in its place, each round the one before it.
 
     Raises:
         ModelError: the path has another form, a value is not JSON, or the specifiers make no sense.
@@ -79,6 +85,8 @@ class ModelSpec:
     configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
     expect_version: str = ""
     shown_configuration: Mapping[str, Any] | None = field(default=None, compare=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    decorators: tuple[ModelSpec, ...] = ()
 
     def __post_init__(self) -> None:
         module, _, qualname = self.class_path.partition(":")
@@ -86,15 +94,8 @@ class ModelSpec:
             raise ModelError(
                 f"{self.class_path!r} is no path of a model: write it as package.module:Class"
             )
-        try:
-            copied = json.loads(self._configuration_json())
-            if not _has_text_keys(self.configuration):
-                raise TypeError("keys must be text")
-        except (TypeError, ValueError) as error:
-            raise ModelError(
-                f"the configuration of {self.class_path} must be JSON values, so that it can travel"
-                f" to workers: {error}"
-            ) from error
+        copied = self._json_copy("configuration", self.configuration)
+        object.__setattr__(self, "metadata", self._json_copy("metadata", self.metadata))
         shown = copied if self.shown_configuration is None else dict(self.shown_configuration)
         object.__setattr__(self, "configuration", copied)
         object.__setattr__(self, "shown_configuration", shown)
@@ -114,11 +115,20 @@ class ModelSpec:
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def _configuration_json(self) -> str:
-        return json.dumps(dict(self.configuration), sort_keys=True, allow_nan=False)
+    def _json_copy(self, what: str, values: Mapping[str, Any]) -> Any:
+        try:
+            if not _has_text_keys(values):
+                raise TypeError("keys must be text")
+            return json.loads(_json(values))
+        except (TypeError, ValueError) as error:
+            raise ModelError(
+                f"the {what} of {self.class_path} must be JSON values, so that it can travel to"
+                f" workers: {error}"
+            ) from error
 
-    def _key(self) -> tuple[str, str]:
-        return self.class_path, self._configuration_json()
+    def _key(self) -> _Key:
+        inner = tuple(decorator._key() for decorator in self.decorators)
+        return self.class_path, _json(self.configuration), _json(self.metadata), inner
 
     def load(self, *, fresh: bool = False) -> MLModel:
         """The one instance that this process has for this specification, made on the first call.
@@ -147,15 +157,19 @@ class ModelSpec:
             return _turns.setdefault(self._key(), threading.Lock())
 
     def _construct(self) -> MLModel:
+        refuse_other_class(find_class(self.class_path), self.class_path)
+        instance = self._instance()
+        for decorator in self.decorators:
+            instance = decorator._instance(instance)
+        model = adapted(instance, self.metadata, self.class_path)
+        check_contract(model, self.class_path)
+        return model
+
+    def _instance(self, *arguments: Any) -> Any:
+        """An instance of the class, of whatever kind it is."""
         model_class = find_class(self.class_path)
-        if not issubclass(model_class, MLModel):
-            bases = ", ".join(base.__name__ for base in model_class.__mro__[1:-1]) or "object alone"
-            raise ModelError(
-                f"{self.class_path} is a class, but no model: it must subclass model_dofns.MLModel,"
-                f" and its bases are: {bases}"
-            )
         try:
-            model = model_class(**json.loads(self._configuration_json()))
+            return model_class(*arguments, **json.loads(_json(self.configuration)))
         # SystemExit too: a model that calls sys.exit() must not end a worker without a word.
         except (Exception, SystemExit) as error:
             raise ModelError(
@@ -163,8 +177,6 @@ class ModelSpec:
                 f" the configuration {json.dumps(self.shown_configuration)} raised"
                 f" {type(error).__name__}: {error}"
             ) from error
-        check_contract(model, self.class_path)
-        return model
 
     def _check_version(self, version: str) -> None:
         if not self.expect_version:
@@ -178,6 +190,11 @@ class ModelSpec:
                 f"{self.class_path} has version {version}, and {self.expect_version!r} was"
                 " expected: install the version that was asked for, or ask for this one"
             )
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """In the order of the arguments' names; below them an order may mean something."""
+    return json.dumps({name: values[name] for name in sorted(values)}, allow_nan=False)
 
 
 def _has_text_keys(value: Any) -> bool:
@@ -214,7 +231,8 @@ def find_class(class_path: str) -> type:
         models = sorted(
             name
             for name, value in vars(module).items()
-            if inspect.isclass(value) and issubclass(value, MLModel) and value is not MLModel
+            if inspect.isclass(value) and callable(getattr(value, "predict", None))
+            if value.__module__ == module.__name__
         )
         what = "nothing of that name" if found is None else f"a {type(found).__name__}, no class"
         raise ModelError(
@@ -246,8 +264,10 @@ def check_contract(model: MLModel, name: str) -> None:
             wrong.append(f"{attribute} must be True or False, and is {value!r}")
     for attribute in ("input_schema", "output_schema"):
         value = getattr(model, attribute, None)
-        if not (inspect.isclass(value) and issubclass(value, BaseModel)):
-            wrong.append(f"{attribute} must be a pydantic class, and is {value!r}")
+        try:
+            record_schema(value)
+        except ModelError as error:
+            wrong.append(f"{attribute}: {error}")
     version = getattr(model, "version", None)
     if isinstance(version, str) and version and not is_semantic(version):
         wrong.append(f"version must be a semantic one such as '1.0.0', and is {version!r}")

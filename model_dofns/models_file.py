@@ -14,6 +14,10 @@ A models file is YAML (JSON is YAML too) and holds many models with their config
 by the text where it is unset or empty; ``$${`` stands for ``${``. A value is expanded *after* the
 file is parsed, so what is in the environment can never add keys or entries. A plain value is then
 read as YAML would read it (``${PORT}`` becomes a number), a quoted one stays text.
+
+An entry may have two keys more: ``metadata``, what a model of another contract does not say of
+itself (:mod:`model_dofns.adapters`), and ``decorators``, a list of classes with configuration, each
+constructed with the model as its first argument and standing in its place.
 """
 
 from __future__ import annotations
@@ -46,7 +50,8 @@ _Loader.add_implicit_resolver(
 )
 _JSON_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")}
 _PLAIN_TAGS: Any = _Loader("")  # what YAML takes a plain text for
-_ENTRY_KEYS = {"class", "configuration"}
+_DECORATOR_KEYS = {"class", "configuration"}
+_ENTRY_KEYS = {*_DECORATOR_KEYS, "metadata", "decorators"}
 
 
 def resolve_model(name: str, models_file: str | None = None, expect_version: str = "") -> ModelSpec:
@@ -154,28 +159,45 @@ def _model_spec(
     path: str, name: str, node: yaml.Node, variables: Mapping[str, str], expect_version: str
 ) -> ModelSpec:
     shown = _construct(node, lambda text: text, path)
-    if not isinstance(shown, dict) or not isinstance(shown.get("class"), str):
-        raise ModelsFileError(f"{path}: the entry {name!r} needs 'class: package.module:Class'")
-    if unknown := set(map(str, shown)) - _ENTRY_KEYS:
-        raise ModelsFileError(
-            f"{path}: the entry {name!r} has unknown keys: {_listed(unknown)}; known are:"
-            f" {_listed(_ENTRY_KEYS)}"
-        )
-    configuration = shown.get("configuration")
-    configuration = {} if configuration is None else configuration
-    if not isinstance(configuration, dict) or not all(isinstance(k, str) for k in configuration):
-        raise ModelsFileError(
-            f"{path}: the configuration of {name!r} must map the names of arguments to values"
-        )
     expanded = _construct(node, lambda text: _expand(text, variables, path), path)
-    if not isinstance(expanded["class"], str):
-        raise ModelsFileError(f"{path}: the class of {name!r}, {shown['class']!r}, is no text")
-    return ModelSpec(
-        expanded["class"],
-        expanded.get("configuration") or {},
-        expect_version=expect_version,
-        shown_configuration=configuration,
+    arguments = _arguments(path, repr(name), shown, expanded, _ENTRY_KEYS)
+    decorators = shown.get("decorators") or []
+    if not isinstance(decorators, list):
+        raise ModelsFileError(f"{path}: the decorators of {name!r} must be a list of classes")
+    inner = tuple(
+        ModelSpec(**_arguments(path, f"{name!r}, in a decorator,", each, said, _DECORATOR_KEYS))
+        for each, said in zip(decorators, expanded.get("decorators") or [], strict=True)
     )
+    metadata = _mapping(path, f"the metadata of {name!r}", expanded.get("metadata"))
+    return ModelSpec(
+        **arguments, expect_version=expect_version, metadata=metadata, decorators=inner
+    )
+
+
+def _arguments(path: str, what: str, shown: Any, expanded: Any, known: set[str]) -> dict[str, Any]:
+    """The class of an entry or a decorator, and its configuration, as a specification has them."""
+    if not isinstance(shown, dict) or not isinstance(shown.get("class"), str):
+        raise ModelsFileError(f"{path}: the entry {what} needs 'class: package.module:Class'")
+    if unknown := set(map(str, shown)) - known:
+        raise ModelsFileError(
+            f"{path}: the entry {what} has unknown keys: {_listed(unknown)}; known are:"
+            f" {_listed(known)}"
+        )
+    configuration = _mapping(path, f"the configuration of {what}", shown.get("configuration"))
+    if not isinstance(expanded["class"], str):
+        raise ModelsFileError(f"{path}: the class of {what}, {shown['class']!r}, is no text")
+    return {
+        "class_path": expanded["class"],
+        "configuration": expanded.get("configuration") or {},
+        "shown_configuration": configuration,
+    }
+
+
+def _mapping(path: str, what: str, value: Any) -> dict[str, Any]:
+    value = {} if value is None else value
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ModelsFileError(f"{path}: {what} must map the names of arguments to values")
+    return value
 
 
 def _construct(node: yaml.Node, expand: Callable[[str], str], path: str) -> Any:

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model_dofns.exceptions import EveryPredictionFailsError, RecordError
-from model_dofns.fast_accept import Mask
 from model_dofns.formats.base import Candidates, Rows
 from model_dofns.schemas import RecordSchema, is_interrupt, told
+from model_dofns.schemas.fast_accept import Mask
 
 # After so many guilty records the rest of a batch goes one by one.
 MAX_GUILTY = 8
@@ -174,8 +174,7 @@ class Predictor(ABC):
         for i in np.flatnonzero(finite & ~accepted):
             row = int(rows[i])
             try:
-                instance = self._output.judge(outputs.slice(i, 1).to_pylist()[0], by_name=True)
-                judged.append((row, self._output.values(instance)))
+                judged.append((row, self._output.rejudged(outputs.slice(i, 1))))
             except RecordError as error:
                 failures.append(Failure(row, "output", error.error, error.message))
             except UnicodeDecodeError as error:
@@ -199,8 +198,23 @@ class Predictor(ABC):
                     fit &= finite
                 elif not finite.all():
                     column = pc.if_else(pa.array(finite), column, None)
+            elif self._output.column_types[name].has_floats:
+                column = self._nested_without_infinities(rows, name, column, fit, failures)
             columns.append(column)
         return pa.RecordBatch.from_arrays(columns, schema=outputs.schema), fit
+
+    def _nested_without_infinities(
+        self, rows: Rows, name: str, column: pa.Array, fit: Mask, failures: list[Failure]
+    ) -> pa.Array:
+        """The same for the floats inside the values of a column; ``fit`` is kept up."""
+        values = column.to_pylist()
+        for i in np.flatnonzero(fit):
+            try:
+                values[i] = self._output.column_types[name].finite(name, values[i])
+            except RecordError as error:
+                failures.append(Failure(int(rows[i]), "output", error.error, error.message))
+                fit[i] = False
+        return pa.array(values, column.type)
 
 
 class BatchPredictor(Predictor):
@@ -341,11 +355,9 @@ class RecordPredictor(Predictor):
                 output = self._model.predict(instance)
         finally:
             outcome.seconds += time.perf_counter() - begin
-        output_class = self._output.record_class
-        if not isinstance(output, output_class):
+        if not self._output.is_record(output):
             raise UnfitOutputError(
-                f"predict must return a {output_class.__name__}, and returned a"
-                f" {type(output).__name__}"
+                f"predict must return a {self._output.name}, and returned a {type(output).__name__}"
             )
         try:
             return self._output.values(output)
@@ -360,7 +372,9 @@ def _read_only(batch: pa.RecordBatch) -> pa.RecordBatch:
         return None if buffer is None else pa.py_buffer(memoryview(buffer).toreadonly())
 
     columns = [
-        pa.Array.from_buffers(c.type, len(c), list(map(view, c.buffers())), offset=c.offset)
+        c  # of nested values, which were judged one by one: this memory is of this batch alone
+        if pa.types.is_nested(c.type)
+        else pa.Array.from_buffers(c.type, len(c), list(map(view, c.buffers())), offset=c.offset)
         for c in batch.columns
     ]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)

@@ -32,7 +32,7 @@ from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.prediction import BatchPredictor, Predictor, RecordPredictor
 from model_dofns.rejects import Reject
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import RecordSchema, record_schema
 
 # What --with_version adds to a prediction.
 _VERSION: Final = ("model", "version")
@@ -119,14 +119,13 @@ class Scorer:
         self.model_load_seconds = time.perf_counter() - begin
         self.metadata = ModelMetadata.of(model)
         self._formats = formats
-        self.input_schema = RecordSchema(model.input_schema)
-        self.output_schema = RecordSchema(model.output_schema)
+        self.input_schema = record_schema(model.input_schema)
+        self.output_schema = record_schema(model.output_schema)
         layout = layout or Layout()
-        types = self.input_schema.arrow_schema or ()
         self.layout = replace(
             layout,
             input_names=self.input_schema.input_names,
-            input_types={field.name: field.type for field in types},
+            input_types=self.input_schema.text_types,
             output_names=self.output_schema.names + (_VERSION if layout.with_version else ()),
             whole_record=self.input_schema.reads_whole_record,
         )

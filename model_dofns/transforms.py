@@ -10,7 +10,7 @@ it comes from.
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,19 +22,18 @@ from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 from apache_beam.typehints.decorators import TypeCheckError
 from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.utils.windowed_value import WindowedValue
-from pydantic import BaseModel
 
 from model_dofns import counters
 from model_dofns.dofns import PREDICTIONS, REJECTS, count
 from model_dofns.exceptions import ModelError, UsageError
-from model_dofns.fast_accept import ARROW_TYPES
 from model_dofns.formats.base import Block, Layout, plain_name
 from model_dofns.formats.dicts import DictRecords, RowRecords
 from model_dofns.formats.parquet import TableRows
 from model_dofns.held import Held, give_back, hold
 from model_dofns.model_spec import ModelSpec, find_class
 from model_dofns.rejects import Reject
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import RecordSchema, record_schema
+from model_dofns.schemas.fast_accept import ARROW_TYPES
 from model_dofns.scorer import Scorer
 
 _MAX_TABLE_ROWS = 1 << 16  # at once, as of a file
@@ -152,11 +151,11 @@ class ScoreRows(_TransformOfEach):
         fields = _fields_of(pcoll.element_type)
         names = [name for name, _ in fields]
         predictions: Any = beam.typehints.Any
-        output_class = _output_class(self._spec)
-        if output_class is not None:
+        output_schema = _output_schema(self._spec)
+        if output_schema is not None:
             added = [
                 (f"{self._prediction_field}_{name}", kind)
-                for name, kind in _output_fields(output_class)
+                for name, kind in _output_fields(output_schema)
             ]
             clashes = sorted({name for name, _ in added}.intersection(names))
             if clashes:
@@ -303,16 +302,15 @@ def _fields_of(element_type: Any) -> list[tuple[str, Any]]:
     return list(row_type._fields)
 
 
-def _output_class(spec: ModelSpec) -> type[BaseModel] | None:
-    """The model's output class, without making a model; None, with a warning, where it hides."""
+def _output_schema(spec: ModelSpec) -> RecordSchema | None:
+    """That of the predictions, without making a model; None, with a warning, where it hides."""
     try:
         model_class = find_class(spec.class_path)
     except ModelError as error:
         logger.warning("The predictions of ScoreRows have no schema here: %s", error)
         return None
-    output_class = getattr(model_class, "output_schema", None)
-    if inspect.isclass(output_class) and issubclass(output_class, BaseModel):
-        return output_class
+    with contextlib.suppress(ModelError):  # it has none, or a property
+        return record_schema(getattr(model_class, "output_schema", None))
     logger.warning(
         "The predictions of ScoreRows have no schema here: %s has no output_schema before it is"
         " constructed",
@@ -321,19 +319,18 @@ def _output_class(spec: ModelSpec) -> type[BaseModel] | None:
     return None
 
 
-def _output_fields(output_class: type[BaseModel]) -> list[tuple[str, Any]]:
+def _output_fields(schema: RecordSchema) -> list[tuple[str, Any]]:
     """The fields of a prediction and their Python types.
 
     Raises:
         ModelError: one has no column type.
     """
-    schema = RecordSchema(output_class)
     if schema.arrow_schema is None:
-        raise ModelError(f"{output_class.__name__}: {schema.no_arrow_schema}")
+        raise ModelError(schema.no_arrow_schema)
     plain = {arrow: python for python, arrow in ARROW_TYPES.items()}
     types: list[tuple[str, Any]] = []
     for field in schema.arrow_schema:
-        python = plain[field.type]
+        python = plain.get(field.type, Any)
         types.append(
             (field.name, beam.typehints.Optional[python] if schema.nullable[field.name] else python)
         )

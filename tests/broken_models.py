@@ -376,3 +376,39 @@ class ChanceModel(RandomModel):
     """Says that it is not deterministic."""
 
     deterministic = False
+
+
+GOODS = {
+    "type": "object",
+    "properties": {
+        "weight": {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000},
+        "kind": {"enum": ["parcel", "letter"]},
+        "name": {"type": "string", "maxLength": 9},
+        "stops": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["weight", "kind", "name", "stops"],
+}
+PRICE = {
+    "type": "object",
+    "properties": {"price": {"type": "number"}, "label": {"type": "string"}},
+    "required": ["price", "label"],
+}
+
+
+class MappingsModel(RecordModel):
+    """Breaks nothing; its records are dicts, by JSON Schemas."""
+
+    input_schema: ClassVar[Any] = GOODS
+    output_schema: ClassVar[Any] = PRICE
+
+    def predict(self, record: Any) -> Any:
+        label = f"{record['kind']} {record['name']}"
+        return {"price": self.price(record["weight"]), "label": label}
+
+
+class ChangingMappingsModel(MappingsModel):
+    """Changes what is inside its record."""
+
+    def predict(self, record: Any) -> Any:
+        record["stops"].append("here")
+        return super().predict(record)

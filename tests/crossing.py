@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import csv
+import datetime
+import decimal
 import io
 import json
 import math
@@ -196,6 +198,10 @@ def plain(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if value is None or isinstance(value, (bool, int, str)):
         return value
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return f"{value:f}"
     return value if isinstance(value, float) and math.isfinite(value) else str(value)
 
 

@@ -45,6 +45,7 @@ BROKEN = [
     ("SharedModel", "threads", "do not get the answers of one: price", "thread_safe = False"),
     ("BusyModel", "threads", "do not get the answers of one", "thread_safe"),
     ("ChangingModel", "input unchanged", "predict changes its record", "on a copy"),
+    ("ChangingMappingsModel", "input unchanged", "predict changes its record", "on a copy"),
     ("OverwritingModel", "input unchanged", "writes into its batch", "on a copy"),
     ("FetchingModel", "network", "does not load (look-up of 'localhost')", "in its package"),
     ("AskingModel", "network", "answers otherwise (connection to ('127.0.0.1', 9))", "package"),
@@ -113,7 +114,12 @@ def test_each_check_that_may_fail_is_seen_to() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["broken_models:GoodModel", "iris_model.iris_predict:IrisModel", "models:PlainModel"]
+    "path",
+    [
+        "broken_models:GoodModel",
+        "iris_model.iris_predict:IrisModel",
+        "models:PlainModel",
+    ],
 )
 def test_a_sound_model_passes_all(path: str) -> None:
     report = check_model(path)
@@ -123,6 +129,17 @@ def test_a_sound_model_passes_all(path: str) -> None:
     }
     report.raise_for_failures()
     assert not any(result.hint for result in report if result.check != "time")
+
+
+def test_records_that_are_dicts_are_as_good() -> None:
+    report = checked("MappingsModel")
+    assert {each.check for each in report if each.verdict is not Verdict.OK} == {
+        "predict_batch",
+        "batching",
+        "time",
+        "memory",
+    }
+    assert not report.failures
 
 
 def result(report: CheckReport, check: str) -> CheckResult:

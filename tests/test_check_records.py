@@ -10,13 +10,16 @@ import sys
 import uuid
 from typing import Annotated, Any, Literal
 
+import pydantic.v1
 import pytest
+import schema
 from pydantic import AliasPath, BaseModel, Field
 
 from model_dofns.checks.records import MADE_RECORDS, trials_of
 from model_dofns.checks.strategies import made_values
-from model_dofns.fields import NoJsonSchemaError
-from model_dofns.schemas import RecordSchema
+from model_dofns.example import example_of
+from model_dofns.fields import NoJsonSchemaError, fields_of, json_schema_of
+from model_dofns.schemas import record_schema
 
 
 class Item(BaseModel):
@@ -69,25 +72,55 @@ class Yes(BaseModel):
 
 @pytest.mark.parametrize("record_class", [Item, Order, Tree, Alias])
 def test_most_records_that_are_made_are_taken(record_class: type[BaseModel]) -> None:
-    trials = trials_of(RecordSchema(record_class), [])
+    trials = trials_of(record_schema(record_class), [])
     assert trials.none_made is None
     assert trials.made == len(trials.trials) > MADE_RECORDS / 4
 
 
 def test_fields_that_need_not_be_there_are_there_at_times() -> None:
-    trials = trials_of(RecordSchema(Order), []).trials
+    trials = trials_of(record_schema(Order), []).trials
     assert {"maybe" in trial.values for trial in trials} == {True, False}
     assert any(trial.values.get("maybe", 0) is None for trial in trials)
     depths = [
         len(trial.values["children"])
-        for trial in trials_of(RecordSchema(Tree), []).trials
+        for trial in trials_of(record_schema(Tree), []).trials
         if trial.values.get("children")
     ]
     assert depths
 
 
 def test_a_class_of_one_record_has_one() -> None:
-    assert [t.values for t in trials_of(RecordSchema(Yes), []).trials] == [{"yes": True}]
+    assert [t.values for t in trials_of(record_schema(Yes), []).trials] == [{"yes": True}]
+
+
+class OldItem(pydantic.v1.BaseModel):
+    price: float = pydantic.v1.Field(gt=0)
+    tags: list[str] = []
+    day: datetime.date
+
+
+MAPPING = {
+    "type": "object",
+    "properties": {
+        "price": {"type": "number", "exclusiveMinimum": 0},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["price"],
+}
+OF_LIBRARY = schema.Schema({"price": float, "count": int, schema.Optional("name"): str})
+
+
+@pytest.mark.parametrize("kind", [OldItem, MAPPING, OF_LIBRARY], ids=["v1", "mapping", "schema"])
+def test_schemas_of_other_kinds_have_records_and_fields(kind: Any) -> None:
+    found = record_schema(kind)
+    trials = trials_of(found, [])
+    assert trials.none_made is None
+    assert trials.made > MADE_RECORDS / 4
+    fields = {field.name: field for field in fields_of(found)}
+    assert tuple(fields) == found.names
+    assert (fields["price"].type, fields["price"].required) == ("number", True)
+    document = json_schema_of(found)
+    found.judge(example_of(document, document))
 
 
 @pytest.mark.parametrize(
@@ -99,13 +132,13 @@ def test_a_class_of_one_record_has_one() -> None:
     ],
 )
 def test_where_none_can_be_made_it_says_why(record_class: type[BaseModel], reason: str) -> None:
-    trials = trials_of(RecordSchema(record_class), [])
+    trials = trials_of(record_schema(record_class), [])
     assert trials.trials == ()
     assert reason in (trials.none_made or "")
 
 
 @pytest.mark.parametrize(
-    ("schema", "reason"),
+    ("document", "reason"),
     [
         ({"$ref": "#/$defs/Missing"}, "refers to #/\\$defs/Missing"),
         ({"enum": []}, "no value fits"),
@@ -118,10 +151,10 @@ def test_where_none_can_be_made_it_says_why(record_class: type[BaseModel], reaso
     ],
 )
 def test_a_schema_that_nothing_can_be_made_from_is_named(
-    schema: dict[str, Any], reason: str
+    document: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(NoJsonSchemaError, match=reason):
-        made_values(schema, 5)
+        made_values(document, 5)
 
 
 @pytest.mark.parametrize("kind", ["integer", "number"])
@@ -149,7 +182,7 @@ def test_a_bound_may_be_far_out(kind: str, bound: dict[str, int]) -> None:
 
 
 def test_allof_and_siblings_of_a_reference_hold_together() -> None:
-    schema = {
+    document = {
         "$defs": {
             "Base": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
         },
@@ -157,14 +190,14 @@ def test_allof_and_siblings_of_a_reference_hold_together() -> None:
         "properties": {"b": {"const": 1}},
         "required": ["b"],
     }
-    values = made_values(schema, 10)
+    values = made_values(document, 10)
     assert all(set(value) == {"a", "b"} and value["b"] == 1 for value in values)
 
 
 def test_the_records_are_the_same_in_each_process() -> None:
     script = (
         "import json; from test_check_records import *;"
-        "print(json.dumps([t.values for t in trials_of(RecordSchema(Order), []).trials]))"
+        "print(json.dumps([t.values for t in trials_of(record_schema(Order), []).trials]))"
     )
     path = [*sys.path]
     texts = {

@@ -15,7 +15,7 @@ from model_dofns.describe import main
 from model_dofns.description import describe
 from model_dofns.example import example_of
 from model_dofns.fields import fields_of, json_schema_of, resolved, type_text
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import record_schema
 
 
 class Shape(Enum):
@@ -126,7 +126,7 @@ def test_configuration_is_shown_as_it_may_be() -> None:
 
 
 def test_each_field_says_what_it_takes() -> None:
-    schema = RecordSchema(Thing)
+    schema = record_schema(Thing)
     fields = {field.name: field for field in fields_of(schema)}
     assert list(fields) == list(schema.names)
     assert {name: field.type for name, field in fields.items()} == {
@@ -154,7 +154,7 @@ def test_each_field_says_what_it_takes() -> None:
 
 
 def test_an_example_is_one() -> None:
-    document = json_schema_of(RecordSchema(Thing))
+    document = json_schema_of(record_schema(Thing))
     example = example_of(document, document)
     assert Thing.model_validate(example).name == "abc"
     assert example["count"] == 3

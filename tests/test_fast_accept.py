@@ -22,7 +22,7 @@ from record_classes import (
     one_field,
 )
 
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas.pydantic_classes import PydanticSchema
 
 
 def one_column(column: pa.Array) -> pa.RecordBatch:
@@ -46,7 +46,7 @@ def test_a_plain_class_is_accepted_as_a_whole_and_the_bad_rows_alone_are_not() -
     changes = [{"measure": -1.0}, {"count": None}, {"species": "Setosa"}, {"name": "123456"}]
     for i, change in enumerate(changes):
         rows[i * 100] |= change
-    schema = RecordSchema(Plain)
+    schema = PydanticSchema(Plain)
     columns = pa.RecordBatch.from_pylist(rows, schema=schema.arrow_schema)
 
     taken = schema.accept(columns)
@@ -93,7 +93,7 @@ NAN, INF = math.nan, math.inf
 def test_accepted_rows(
     annotation: Any, default: Any, column: pa.Array, accepted: list[int]
 ) -> None:
-    taken = RecordSchema(one_field(annotation, default)).accept(one_column(column))
+    taken = PydanticSchema(one_field(annotation, default)).accept(one_column(column))
     assert taken is not None
     assert taken[1].tolist() == [bool(row) for row in accepted]
 
@@ -128,18 +128,18 @@ def not_utf8() -> pa.Array:
 def test_a_column_of_a_type_that_only_the_judge_can_judge_is_left_to_it(
     annotation: Any, column: pa.Array
 ) -> None:
-    schema = RecordSchema(one_field(annotation))
+    schema = PydanticSchema(one_field(annotation))
     assert schema.fast_accept_off is None
     assert schema.accept(one_column(column)) is None
 
 
 def test_a_column_that_arrow_cannot_cast_is_left_to_the_judge() -> None:
     views = pa.DictionaryArray.from_arrays(pa.array([0]), pa.array(["a"], pa.string_view()))
-    assert RecordSchema(one_field(str)).accept(one_column(views)) is None
+    assert PydanticSchema(one_field(str)).accept(one_column(views)) is None
 
 
 def test_any_length_that_pydantic_takes_is_a_bound() -> None:
-    schema = RecordSchema(one_field(str, Field(max_length=2**63)))
+    schema = PydanticSchema(one_field(str, Field(max_length=2**63)))
     taken = schema.accept(one_column(pa.array(["a"])))
     assert taken is None or taken[1].all()
 
@@ -149,21 +149,21 @@ def test_any_length_that_pydantic_takes_is_a_bound() -> None:
 
 @pytest.mark.parametrize("record_class", PLAIN.values(), ids=PLAIN)
 def test_the_fast_accept_is_on_for_plain_classes(record_class: type[BaseModel]) -> None:
-    assert RecordSchema(record_class).fast_accept_off is None
+    assert PydanticSchema(record_class).fast_accept_off is None
 
 
 def test_the_fast_accept_is_on_where_two_fields_share_an_enum() -> None:
     shared = create_model("Model", first=(TextEnum, ...), second=(TextEnum, ...))
-    assert RecordSchema(shared).fast_accept_off is None
+    assert PydanticSchema(shared).fast_accept_off is None
 
 
 def test_the_fast_accept_is_on_for_frozen_classes() -> None:
-    assert RecordSchema(one_field(float, frozen=True)).fast_accept_off is None
+    assert PydanticSchema(one_field(float, frozen=True)).fast_accept_off is None
 
 
 @pytest.mark.parametrize("record_class", UNKNOWN.values(), ids=UNKNOWN)
 def test_the_fast_accept_is_off_for_what_it_does_not_know(record_class: type[BaseModel]) -> None:
-    schema = RecordSchema(record_class)
+    schema = PydanticSchema(record_class)
     columns = [pa.array([1.0, 2.0]) for _ in schema.names]
     assert schema.fast_accept_off
     assert schema.accept(pa.RecordBatch.from_arrays(columns, list(schema.names))) is None
@@ -171,5 +171,5 @@ def test_the_fast_accept_is_off_for_what_it_does_not_know(record_class: type[Bas
 
 def test_the_fast_accept_is_off_where_a_field_is_validated_as_another_type() -> None:
     as_int = pydantic.GetPydanticSchema(lambda source, handler: handler(int))
-    schema = RecordSchema(one_field(Annotated[str, as_int]))
+    schema = PydanticSchema(one_field(Annotated[str, as_int]))
     assert schema.fast_accept_off

@@ -23,7 +23,7 @@ from record_classes import (
 )
 
 from model_dofns.exceptions import RecordError
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas.pydantic_classes import PydanticSchema
 
 INTEGERS = [
     *(0, 1, -1, 7, 127, -128, 65_504, 2**24 + 1, 2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1),
@@ -76,7 +76,7 @@ class Kind(NamedTuple):
 
 
 class Case(NamedTuple):
-    schema: RecordSchema
+    schema: PydanticSchema
     columns: pa.RecordBatch
 
 
@@ -173,7 +173,7 @@ def cases(draw: st.DrawFn) -> Case:
         # A slice, as a block of a Parquet file may be one.
         columns.append(pa.array(draw(values), arrow_type).slice(1))
     return Case(
-        RecordSchema(create_model("Model", **fields)),
+        PydanticSchema(create_model("Model", **fields)),
         pa.RecordBatch.from_arrays(columns, list(fields)),
     )
 
@@ -202,7 +202,7 @@ def hold_the_fast_accept_against_the_judge(case: Case) -> Counter[str]:
     return seen
 
 
-def verdict(schema: RecordSchema, record: dict[str, Any]) -> tuple[Any, ...] | RecordError:
+def verdict(schema: PydanticSchema, record: dict[str, Any]) -> tuple[Any, ...] | RecordError:
     try:
         return schema.values(schema.judge(record))
     except RecordError as error:

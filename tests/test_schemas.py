@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import decimal
-from typing import Annotated, Any, Literal
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NewType
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +27,29 @@ from record_classes import (
     one_field,
     validated,
 )
+from typing_extensions import TypedDict  # which pydantic asks for before Python 3.12
 
 from model_dofns.exceptions import RecordError
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas.pydantic_classes import PydanticSchema
+
+NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
+DECIMAL_5 = pa.decimal128(5, 0)
+
+
+@dataclasses.dataclass
+class Point:
+    x: float
+    y: int
+
+
+class TypedPoint(TypedDict):
+    x: float
+    y: int
+
+
+class Itself(BaseModel):
+    inner: "Itself | None" = None  # noqa: UP037  # pydantic reads it as text
+
 
 # --- the judge -----------------------------------------------------------------------------------
 
@@ -46,7 +69,7 @@ class Flower(BaseModel):
     ],
 )
 def test_the_judge_is_pydantic(record: dict[str, Any], expected: tuple[Any, ...]) -> None:
-    schema = RecordSchema(Flower)
+    schema = PydanticSchema(Flower)
     assert exactly(schema.values(schema.judge(record))) == exactly(expected)
 
 
@@ -61,7 +84,7 @@ def test_the_judge_is_pydantic(record: dict[str, Any], expected: tuple[Any, ...]
 )
 def test_what_the_judge_refuses_names_the_fields(record: dict[str, Any], named: list[str]) -> None:
     with pytest.raises(RecordError) as caught:
-        RecordSchema(Flower).judge(record)
+        PydanticSchema(Flower).judge(record)
     assert caught.value.error == "ValidationError"
     assert all(text in caught.value.message for text in named)
     assert "http" not in caught.value.message
@@ -69,14 +92,14 @@ def test_what_the_judge_refuses_names_the_fields(record: dict[str, Any], named: 
 
 
 def test_fields_may_go_by_their_names_where_the_caller_says_so() -> None:
-    schema = RecordSchema(Flower)
+    schema = PydanticSchema(Flower)
     record = {"petal_length": 1, "colour": "a", "size": 5}
     assert schema.values(schema.judge(record)) == (1.0, "a", 1)
     assert schema.values(schema.judge(record, by_name=True)) == (1.0, "a", 5)
 
 
 def test_fields_may_go_by_their_names_where_the_class_says_so() -> None:
-    schema = RecordSchema(one_field(float, Field(alias="other"), populate_by_name=True))
+    schema = PydanticSchema(one_field(float, Field(alias="other"), populate_by_name=True))
     assert schema.values(schema.judge({"field": 1})) == (1.0,)
 
 
@@ -85,14 +108,14 @@ def test_a_validator_of_the_record_as_a_whole_is_named_as_such() -> None:
         raise ValueError("petals longer than sepals")
 
     with pytest.raises(RecordError, match=r"the record: .*petals longer than sepals"):
-        RecordSchema(validated(pydantic.model_validator, "before", refuse)).judge({})
+        PydanticSchema(validated(pydantic.model_validator, "before", refuse)).judge({})
 
 
-def raising(error: BaseException) -> RecordSchema:
+def raising(error: BaseException) -> PydanticSchema:
     def validator(value: Any) -> Any:
         raise error
 
-    return RecordSchema(one_field(Annotated[float, pydantic.AfterValidator(validator)]))
+    return PydanticSchema(one_field(Annotated[float, pydantic.AfterValidator(validator)]))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +170,7 @@ def test_ctrl_c_is_no_verdict() -> None:
     ],
 )
 def test_values_as_they_stand_in_columns(annotation: Any, value: Any, expected: Any) -> None:
-    schema = RecordSchema(one_field(annotation))
+    schema = PydanticSchema(one_field(annotation))
     instance = schema.record_class.model_construct(field=value)
     assert exactly(schema.values(instance)) == exactly((expected,))
 
@@ -169,7 +192,26 @@ MANY_DIGITS = 10**5_000  # str() of it raises, by Python's own limit
         (float, None, "TypeError"),
         (float, [1.0], "TypeError"),
         (TextEnum, NumberEnum.ONE, "TypeError"),
-        (list[int], [1], "TypeError"),
+        (list[int], [1.5], "TypeError"),
+        (list[int], 1, "TypeError"),
+        (list[int], "text", "TypeError"),
+        (dict[str, int], {1: 1}, "TypeError"),
+        (dict[str, int], {"a": "1"}, "TypeError"),
+        (dict[str, int], [("a", 1)], "TypeError"),
+        (Parent, None, "TypeError"),
+        (Parent, Parent.model_construct(field="x"), "TypeError"),
+        (datetime.date, NOON, "TypeError"),
+        (datetime.date, "2026-11-23", "TypeError"),
+        (datetime.datetime, NOON.date(), "TypeError"),
+        (pydantic.NaiveDatetime, NOON, "TypeError"),
+        (datetime.time, NOON.timetz(), "TypeError"),
+        (bytes, "text", "TypeError"),
+        (uuid.UUID, 1, "TypeError"),
+        (decimal.Decimal, 1.5, "TypeError"),
+        (decimal.Decimal, True, "TypeError"),
+        (decimal.Decimal, decimal.Decimal("NaN"), "NotFinite"),
+        (decimal.Decimal, decimal.Decimal("1e-10"), "NumberOutOfRange"),
+        (decimal.Decimal, decimal.Decimal("1e30"), "NumberOutOfRange"),
         (int, 2**63, "IntegerOutOfRange"),
         (int | None, -(2**63) - 1, "IntegerOutOfRange"),
         (str, "a\ud800", "InvalidUTF8"),
@@ -188,21 +230,21 @@ MANY_DIGITS = 10**5_000  # str() of it raises, by Python's own limit
 def test_a_value_that_has_no_place_in_its_column_is_refused(
     annotation: Any, value: Any, error: str | None
 ) -> None:
-    schema = RecordSchema(one_field(annotation))
+    schema = PydanticSchema(one_field(annotation))
     with pytest.raises(RecordError, match="field") as caught:
         schema.values(schema.record_class.model_construct(field=value))
     assert error in (None, caught.value.error)
 
 
 def test_a_field_that_was_never_set_is_no_value() -> None:
-    schema = RecordSchema(create_model("Model", a=(float | None, ...), b=(float, ...)))
+    schema = PydanticSchema(create_model("Model", a=(float | None, ...), b=(float, ...)))
     assert schema.values(schema.record_class.model_construct(b=1.0)) == (None, 1.0)
     with pytest.raises(RecordError, match=r"b: .* is no float"):
         schema.values(schema.record_class.model_construct(a=1.0))
 
 
 def test_rows_of_values_become_columns() -> None:
-    schema = RecordSchema(create_model("Model", a=(float | None, None), b=(TextEnum, ...)))
+    schema = PydanticSchema(create_model("Model", a=(float | None, None), b=(TextEnum, ...)))
     rows = [(1.0, "a"), (None, "🦀")]
     assert schema.batch(rows).to_pydict() == {"a": [1.0, None], "b": ["a", "🦀"]}
     assert schema.batch([]).num_rows == 0
@@ -230,10 +272,30 @@ def test_rows_of_values_become_columns() -> None:
         (TextEnum, pa.string(), False),
         (NewTextEnum | None, pa.string(), True),
         (NumberEnum, pa.int64(), False),
+        (Literal["a", None], pa.string(), True),
+        (datetime.date, pa.date32(), False),
+        (datetime.datetime, pa.timestamp("us", "UTC"), False),
+        (pydantic.AwareDatetime, pa.timestamp("us", "UTC"), False),
+        (pydantic.NaiveDatetime | None, pa.timestamp("us"), True),
+        (datetime.time, pa.time64("us"), False),
+        (decimal.Decimal, pa.decimal128(38, 9), False),
+        (Annotated[decimal.Decimal, Field(max_digits=5, decimal_places=0)], DECIMAL_5, False),
+        (bytes, pa.binary(), False),
+        (uuid.UUID, pa.string(), False),
+        (list[float], pa.list_(pa.float64()), False),
+        (tuple[int, ...] | None, pa.list_(pa.int64()), True),
+        (Sequence[list[str]], pa.list_(pa.list_(pa.string())), False),
+        (dict[str, int | None], pa.map_(pa.string(), pa.int64()), False),
+        (Mapping[TextEnum, bool], pa.map_(pa.string(), pa.bool_()), False),
+        (Parent, pa.struct([("field", pa.float64())]), False),
+        (list[Parent] | None, pa.list_(pa.struct([("field", pa.float64())])), True),
+        (Point, pa.struct([("x", pa.float64()), ("y", pa.int64())]), False),
+        (TypedPoint, pa.struct([("x", pa.float64()), ("y", pa.int64())]), False),
+        (NewType("Score", float), pa.float64(), False),
     ],
 )
 def test_the_column_of_a_field(annotation: Any, arrow_type: pa.DataType, nullable: bool) -> None:
-    schema = RecordSchema(one_field(annotation))
+    schema = PydanticSchema(one_field(annotation))
     assert schema.no_arrow_schema is None
     assert schema.arrow_schema == pa.schema([("field", arrow_type)])
     assert schema.nullable == {"field": nullable}
@@ -242,13 +304,14 @@ def test_the_column_of_a_field(annotation: Any, arrow_type: pa.DataType, nullabl
 @pytest.mark.parametrize(
     "annotation",
     [
-        *(list[float], dict[str, int], int | str, bytes, decimal.Decimal, datetime.date, Any),
-        *(Parent, MixedEnum, Literal["a", 1], Literal["a", None], Literal["a", b"b"]),
+        *(int | str, Any, object, datetime.timedelta, list, dict, list[Any], dict[int, str]),
+        *(set[str], tuple[int, str], list[int | str], MixedEnum, Literal["a", 1]),
+        *(Literal["a", b"b"], Itself),
     ],
 )
 def test_a_field_without_a_column_is_named(annotation: Any) -> None:
     record_class = create_model("Model", fine=(float, ...), odd=(annotation, ...))
-    schema = RecordSchema(record_class)
+    schema = PydanticSchema(record_class)
     assert schema.arrow_schema is None
     assert schema.no_arrow_schema is not None
     assert "'odd' of Model" in schema.no_arrow_schema
@@ -256,7 +319,7 @@ def test_a_field_without_a_column_is_named(annotation: Any) -> None:
 
 
 def test_the_columns_have_the_order_of_the_fields() -> None:
-    schema = RecordSchema(create_model("Model", b=(float, ...), a=(int, ...), c=(str, "x")))
+    schema = PydanticSchema(create_model("Model", b=(float, ...), a=(int, ...), c=(str, "x")))
     assert schema.names == ("b", "a", "c")
     assert schema.arrow_schema is not None
     assert schema.arrow_schema.names == ["b", "a", "c"]
@@ -278,11 +341,11 @@ def test_the_columns_have_the_order_of_the_fields() -> None:
     ],
 )
 def test_the_keys_that_a_class_reads(field: Any, read: set[str]) -> None:
-    assert read | {"field"} <= RecordSchema(one_field(float, field)).input_names
+    assert read | {"field"} <= PydanticSchema(one_field(float, field)).input_names
 
 
 def test_the_keys_of_an_alias_generator_are_read() -> None:
-    schema = RecordSchema(one_field(float, alias_generator=str.upper))
+    schema = PydanticSchema(one_field(float, alias_generator=str.upper))
     assert schema.input_names == {"field", "FIELD"}
 
 
@@ -309,9 +372,9 @@ class ChildOfValidated(validated(pydantic.model_validator, "before", as_it_is)):
 def test_a_class_that_may_look_at_other_keys_reads_the_whole_record(
     record_class: type[BaseModel], whole: bool
 ) -> None:
-    assert RecordSchema(record_class).reads_whole_record == whole
+    assert PydanticSchema(record_class).reads_whole_record == whole
 
 
 def test_a_class_without_fields_loses_no_rows() -> None:
-    schema = RecordSchema(create_model("Model"))
+    schema = PydanticSchema(create_model("Model"))
     assert schema.no_arrow_schema is not None or schema.batch([(), ()]).num_rows == 2

@@ -420,7 +420,7 @@ def test_an_output_without_columns_is_refused() -> None:
 
 
 class ListOutput(BaseModel):
-    labels: list[str]
+    labels: list[int | str]
 
 
 class ListModel(MLModel):

@@ -6,7 +6,6 @@ where this one does. :mod:`model_dofns.checks.child_main` is what runs there.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import subprocess
@@ -34,14 +33,11 @@ _SHOWN_STDERR: Final = 300  # characters
 
 @dataclass(frozen=True)
 class Request:
-    """What a new process is to do. Of the model it has the specification alone, as JSON."""
+    """What a new process is to do. Of the model it has the specification alone."""
 
-    spec: str
+    spec: ModelSpec
     trials: tuple[Trial, ...]
     forbidden: Forbidden | None
-
-    def model_spec(self) -> ModelSpec:
-        return ModelSpec(**json.loads(self.spec))
 
 
 @dataclass(frozen=True)
@@ -80,16 +76,9 @@ def run_child(
     spec: ModelSpec, trials: Sequence[Trial], forbidden: Forbidden | None = None
 ) -> ChildRun:
     """Load the model and ask it in a new process."""
-    written = json.dumps(
-        {
-            "class_path": spec.class_path,
-            "configuration": dict(spec.configuration),
-            "expect_version": spec.expect_version,
-        }
-    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        request = Request(written, tuple(trials), forbidden)
+        request = Request(spec, tuple(trials), forbidden)
         (folder / REQUEST).write_bytes(pickle.dumps(request))
         with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
             try:

@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
     error = ""
     if request.forbidden == "network":
         _refuse_network(attempts)
-    spec = request.model_spec()
+    spec = request.spec
     try:
         find_class(spec.class_path)
         printed["imported"] = _stdout_bytes()

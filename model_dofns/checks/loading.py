@@ -83,4 +83,4 @@ def check_fresh_process(context: Context) -> Finding:
         return failed(f"a new process cannot load and ask it: {run.error}", hint)
     if found := lost(context.answers, run.answers, context.trials):
         return failed(f"a new process has no answer where this one has: {found}", hint)
-    return ok("a new process loads it from its specification, which is JSON, and asks it")
+    return ok("a new process loads it from its specification, a class and JSON, and asks it")

@@ -176,7 +176,20 @@ def _python_values(column: pa.Array) -> list[Any]:
         pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
     ):
         return column.to_numpy().tolist()  # type: ignore[no-any-return]  # pyarrow has no types
+    if pa.types.is_nested(column.type):
+        return [_with_mappings(value, column.type) for value in column.to_pylist()]
     return column.to_pylist()  # type: ignore[no-any-return]  # as above
+
+
+def _with_mappings(value: Any, type_: pa.DataType) -> Any:
+    """A value of a column, with a dict for each map in it, which Arrow gives as pairs."""
+    if value is None or not pa.types.is_nested(type_):
+        return value
+    if pa.types.is_map(type_):
+        return {key: _with_mappings(item, type_.item_type) for key, item in value}
+    if pa.types.is_struct(type_):
+        return {field.name: _with_mappings(value[field.name], field.type) for field in type_}
+    return [_with_mappings(item, type_.value_type) for item in value]
 
 
 def _or_error(as_dict: Callable[[Any], Values], record: Any) -> Values | RecordError:

@@ -16,7 +16,7 @@ from model_dofns.manifest import (
     now,
     sum_of_records,
 )
-from model_dofns.model_spec import ModelMetadata
+from model_dofns.model_spec import ModelMetadata, ModelSpec
 from model_dofns.reasons import merged
 from model_dofns.rejects import READ_STAGE, Reject
 
@@ -76,6 +76,7 @@ def write_manifest(
         model={
             "class": job.spec.class_path,
             "configuration": job.spec.shown_configuration,
+            **_decorators(job.spec),
             **_one_model(job, set(models)),
         },
         options=job.options.shown(),
@@ -92,6 +93,14 @@ def write_manifest(
     job.folder.commit(manifest)
     job.folder.remove_temporary()
     return manifest
+
+
+def _decorators(spec: ModelSpec) -> dict[str, Any]:
+    said = [
+        {"class": decorator.class_path, "configuration": decorator.shown_configuration}
+        for decorator in spec.decorators
+    ]
+    return {"decorators": said} if said else {}
 
 
 def _one_model(job: Job, models: set[ModelMetadata]) -> dict[str, Any]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
-
-from pydantic.fields import FieldInfo
+from typing import Final
 
 from model_dofns.exceptions import UnreadableFileError
 from model_dofns.formats.compression import without_suffix
@@ -25,7 +22,7 @@ from model_dofns.jobs.sample import (
 from model_dofns.jobs.summary import common_folder, many, one_line, reason_lines
 from model_dofns.reasons import ReasonTally
 from model_dofns.rejects import STAGES
-from model_dofns.schemas import RecordSchema
+from model_dofns.schemas import record_schema
 from model_dofns.scorer import Scorer
 
 _SHOWN_FILES: Final = 3
@@ -111,12 +108,12 @@ def _records(job: Job, samples: Sequence[FileSample]) -> list[str]:
 def _fields_read(job: Job, samples: Sequence[FileSample]) -> list[str]:
     if job.metadata is None:
         return ["not known before the model is loaded"]
-    schema = RecordSchema(job.spec.load().input_schema)
+    schema = record_schema(job.spec.load().input_schema)
     names, where = _names_in_first(job, samples)
     rows = []
-    for name, field in schema.record_class.model_fields.items():
-        found = "" if names is None else "found" if names & schema.keys[name] else "NOT FOUND"
-        rows.append((name, _type(field), _default(field), found))
+    for field in schema.described_fields():
+        found = "" if names is None else "found" if names & schema.keys[field.name] else "NOT FOUND"
+        rows.append((field.name, one_line(field.type, 40), one_line(field.default, 28), found))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{t:<{w}}" for t, w in zip(row, widths, strict=True)) for row in rows]
     return [*(line.rstrip() for line in lines), *([f"looked for in {where}"] if where else [])]
@@ -149,22 +146,6 @@ def _names_in_first(job: Job, samples: Sequence[FileSample]) -> tuple[set[str] |
     )
 
 
-def _type(field: FieldInfo) -> str:
-    annotation = field.annotation
-    return annotation.__name__ if isinstance(annotation, type) else _formatted(annotation)
-
-
-def _formatted(annotation: Any) -> str:
-    return one_line(inspect.formatannotation(annotation), 40)
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    made = field.default_factory is not None
-    return "with a default" if made else f"default {one_line(repr(field.default), 20)}"
-
-
 def _fields_written(job: Job, samples: Sequence[FileSample]) -> list[str]:
     layout, name = job.layout, job.options.prediction_field
     names, _ = _names_in_first(job, samples) if layout.keep_fields else (None, "")
@@ -184,10 +165,10 @@ def _fields_written(job: Job, samples: Sequence[FileSample]) -> list[str]:
     else:
         # In JSON the prediction is an object; elsewhere it is columns.
         joint = "." if job.output_format.name == "jsonl" else "_"
-        types = job.spec.load().output_schema.model_fields
+        described = record_schema(job.spec.load().output_schema).described_fields()
+        types = {field.name: one_line(field.type, 40) for field in described}
         fields += [
-            (name + joint + output, _type(types[output]) if output in types else "str")
-            for output in layout.output_names
+            (name + joint + output, types.get(output, "str")) for output in layout.output_names
         ]
     width = max(len(field) for field, _ in fields)
     return [f"{field:<{width}}  {what}".rstrip() for field, what in fields]

@@ -115,7 +115,7 @@ USAGE = {
 DOES_NOT_FIT = {
     "no such module": (words("nowhere:Model"), "no module 'nowhere'"),
     "no such class": (words("models:PlaneModel"), "PlainModel"),
-    "a class that is no model": (words("models:PlainInput"), "MLModel"),
+    "a class that is no model": (words("models:PlainInput"), "it has no predict"),
     "no path of a class": (words("models:Plain-Model"), "package.module:Class"),
     "no such entry point": (words("nowhere"), "ml_models"),
     "no such entry": (words("rain", "good.jsonl", "out", "--models", "models.yaml"), "plain"),

@@ -265,7 +265,7 @@ def test_a_source_is_the_row_as_json_and_its_number() -> None:
     assert source == {
         "input": '{"a": 1.5, "b": "x", "int8": 1, "uint64": 18446744073709551615,'
         ' "decimal": "1.10", "bytes": "/w==", "large_text": "x", "list": [1],'
-        ' "struct": {"p": 1, "q": "z"}, "map": [{"key": "k", "value": 1}],'
+        ' "struct": {"p": 1, "q": "z"}, "map": {"k": 1},'
         ' "null": null, "not_null": 1}',
         "row": 100,
     }

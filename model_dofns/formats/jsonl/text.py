@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import datetime
+import decimal
 import functools
 import json
 import math
@@ -113,6 +115,10 @@ def json_form(scalar: pa.Scalar, *, nulls_are_absent: bool = False) -> Any:
     if pa.types.is_struct(scalar.type):
         items = ((name, scalar[i]) for i, name in enumerate(scalar.type.names))
         return {name: form(item) for name, item in items if item.is_valid or not nulls_are_absent}
+    if pa.types.is_map(scalar.type) and _is_text(scalar.type.key_type):
+        keys = scalar.values.field(0).to_pylist()
+        if len(set(keys)) == len(keys):  # else it is more than an object can say
+            return dict(zip(keys, map(form, scalar.values.field(1)), strict=True))
     if pa.types.is_nested(scalar.type):
         return [form(item) for item in scalar.values]
     try:
@@ -127,7 +133,9 @@ def json_form(scalar: pa.Scalar, *, nulls_are_absent: bool = False) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    return str(value)
+    if isinstance(value, decimal.Decimal):
+        return f"{value:f}"  # without an exponent
+    return value.isoformat() if isinstance(value, datetime.datetime) else str(value)
 
 
 def _arrow_text(scalar: pa.Scalar) -> str:
@@ -156,13 +164,17 @@ def _quoted(column: pa.Array) -> pa.Array:
 
 def is_sound_text(column: pa.Array) -> bool:
     """True of text that is UTF-8, which a file may say of text that is not."""
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    if not _is_text(column.type):
         return False
     try:
         column.validate(full=True)
     except pa.ArrowException:
         return False
     return True
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
 
 def _all_finite(column: pa.Array) -> bool:

@@ -1,0 +1,272 @@
+"""A fitted estimator or pipeline of scikit-learn, from a file, as a model.
+
+It is named in a models file, with what the file does not say::
+
+    models:
+      delays:
+        class: model_dofns.adapters.sklearn:SklearnModel
+        configuration:
+          file: /srv/models/delays.skops
+          sha256: 3f0a…
+          features:
+            - distance: float
+            - carrier: [AA, B6, UA]
+            - engines: int?
+
+Files of joblib and pickle run code while they are loaded: whoever can write such a file, or its
+folder, can run anything on every worker. A pinned digest is held against the file's bytes before
+any of them is unpickled. A file of ``skops`` (https://skops.readthedocs.io) runs nothing that is
+not of a type known to be harmless, or named under ``trusted``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, PydanticUserError, create_model
+
+from model_dofns.exceptions import ModelError
+from model_dofns.ml_model import MLModel
+
+logger = logging.getLogger(__name__)
+
+Feature: TypeAlias = Mapping[str, str | Sequence[str | int]]
+
+_TYPES: Final[dict[str, type]] = {"float": float, "int": int, "str": str, "bool": bool}
+
+
+class SklearnModel(MLModel):
+    """An estimator that was fitted elsewhere.
+
+    A classifier predicts ``label``, and with ``probabilities`` the ``probability`` of that label
+    and ``probability_<class>`` of each class. A regressor predicts ``value``, whatever else has a
+    ``predict`` a ``label``.
+
+    Args:
+        file: a path on every worker, or ``package:path`` of a file in an installed package. Of
+            skops by its suffix ``.skops``, else of joblib or pickle.
+        features: in the order of the columns it was fitted on, one name each, with its type:
+            ``float``, ``int``, ``str`` or ``bool``, with a ``?`` behind it where it may be None
+            (NaN to the estimator, if a number); or a list, of the categories it may be.
+        probabilities: of a classifier, whether they are predicted too.
+        sha256: the digest of the file's bytes, in hexadecimal.
+        trusted: types in a file of skops that are not known to be harmless, and are.
+        display_name, qualified_name, description, version: of the model; else they are made of the
+            estimator's class and the file's digest.
+
+    Raises:
+        ModelError: the file is not there, is another one than was pinned, has types that are not
+            trusted, holds no fitted estimator, or was fitted on other features.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        features: Sequence[Feature],
+        probabilities: bool = False,
+        sha256: str | None = None,
+        trusted: Sequence[str] = (),
+        display_name: str | None = None,
+        qualified_name: str | None = None,
+        description: str | None = None,
+        version: str | None = None,
+    ) -> None:
+        content = _read(file)
+        digest = _checked_digest(file, content, sha256)
+        self._estimator = _loaded(file, content, trusted, pinned=sha256 is not None)
+        kinds = dict(_feature(each) for each in features)
+        self._names = tuple(kinds)
+        self._refuse_other_features(file)
+        self._texts = any(not _is_number(kind) for kind in kinds.values())
+        kind = type(self._estimator).__name__
+        self.display_name = display_name or f"{kind} of {Path(file).name}"
+        self.qualified_name = qualified_name or Path(file).name.partition(".")[0]
+        self.description = description or f"A fitted {kind} of scikit-learn, from {file}."
+        self.version = version or f"0.0.0+sha256.{digest[:12]}"
+        fields: dict[str, Any] = {
+            name: (annotation, None if optional else ...)
+            for name, (annotation, optional) in kinds.items()
+        }
+        try:
+            self.input_schema = create_model("Features", **fields)
+        except (NameError, PydanticUserError) as error:
+            raise ModelError(
+                f"the features {list(kinds)} have no names of fields: {error}"
+            ) from error
+        self._probabilities = probabilities
+        self.output_schema = self._output_schema(file)
+
+    def _refuse_other_features(self, file: str) -> None:
+        fitted_on = getattr(self._estimator, "feature_names_in_", None)
+        if fitted_on is not None and list(fitted_on) != list(self._names):
+            raise ModelError(
+                f"the estimator in {file} was fitted on the features {list(fitted_on)}, and these"
+                f" are given: {list(self._names)}"
+            )
+        count = getattr(self._estimator, "n_features_in_", len(self._names))
+        if count != len(self._names):
+            raise ModelError(
+                f"the estimator in {file} was fitted on {count} features, and {len(self._names)}"
+                f" are given: {list(self._names)}"
+            )
+        self._wants_names = fitted_on is not None
+
+    def _output_schema(self, file: str) -> type[BaseModel]:
+        classes = getattr(self._estimator, "classes_", None)
+        if self._probabilities and not hasattr(self._estimator, "predict_proba"):
+            raise ModelError(
+                f"the estimator in {file}, a {type(self._estimator).__name__}, has no probabilities"
+            )
+        if classes is None and _is_regressor(self._estimator):
+            return create_model("Value", value=(float, ...))
+        labels = [] if classes is None else np.asarray(classes).tolist()
+        label = type(labels[0]) if labels else int
+        if label not in (str, int, bool, float):
+            raise ModelError(
+                f"the estimator in {file} has classes that are no plain values: {labels}"
+            )
+        fields: dict[str, Any] = {"label": (label, ...)}
+        if self._probabilities:
+            fields |= dict.fromkeys(self._probability_names(labels), (float, ...))
+        return create_model("Label", **fields)
+
+    def _probability_names(self, labels: Sequence[Any]) -> list[str]:
+        return ["probability", *(f"probability_{label}" for label in labels)]
+
+    def predict(self, record: Any) -> Any:
+        """The prediction of one record, by way of a batch of one."""
+        values = {name: [getattr(record, name)] for name in self._names}
+        (row,) = self.predict_batch(pa.RecordBatch.from_pydict(values)).to_pylist()
+        return self.output_schema(**row)
+
+    def predict_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The predictions of a batch that has the features."""
+        schema = self.output_schema.model_fields
+        if not batch.num_rows:  # which estimators refuse
+            return pa.RecordBatch.from_pydict({name: [] for name in schema})
+        rows = self._rows(batch)
+        if not self._probabilities:
+            return _columns(schema, [np.asarray(self._estimator.predict(rows))])
+        probabilities = np.asarray(self._estimator.predict_proba(rows), np.float64)
+        labels = np.asarray(self._estimator.classes_)[probabilities.argmax(axis=1)]
+        return _columns(schema, [labels, probabilities.max(axis=1), *probabilities.T])
+
+    def _rows(self, batch: pa.RecordBatch) -> Any:
+        """The features as the estimator was fitted on them: with their names, or without."""
+        if self._wants_names:
+            return batch.to_pandas()
+        columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in self._names]
+        if not self._texts:
+            return np.column_stack(columns)
+        return np.column_stack([column.astype(object) for column in columns])
+
+
+def _read(file: str) -> bytes:
+    package, _, inside = file.partition(":")
+    try:
+        if inside and package.isidentifier():
+            return importlib.resources.files(package).joinpath(inside).read_bytes()
+        return Path(file).read_bytes()
+    except (OSError, ModuleNotFoundError) as error:
+        raise ModelError(
+            f"the estimator's file {file} cannot be read on this machine: {error}; it must be on"
+            " every worker, as a file of an installed package ('package:path') is"
+        ) from error
+
+
+def _checked_digest(file: str, content: bytes, pinned: str | None) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    if pinned is not None and pinned.lower().removeprefix("sha256:") != digest:
+        raise ModelError(
+            f"the estimator's file {file} has the SHA-256 digest {digest}, and {pinned} is pinned:"
+            " it is another file, and was not loaded"
+        )
+    return digest
+
+
+def _loaded(file: str, content: bytes, trusted: Sequence[str], *, pinned: bool) -> Any:
+    """The estimator in the bytes of a file, which may run code: see the module."""
+    if file.endswith(".skops"):
+        return _from_skops(file, content, trusted)
+    if not pinned:
+        logger.warning(
+            "%s is loaded as a pickle, which may run any code: pin it with sha256, or save it with"
+            " skops",
+            file,
+        )
+    try:
+        import joblib
+    except ImportError as error:
+        raise ModelError(_missing("joblib")) from error
+    try:
+        return joblib.load(io.BytesIO(content))
+    except Exception as error:  # unpickling runs whatever the file says
+        raise ModelError(
+            f"the estimator in {file} cannot be loaded, which raised {type(error).__name__}:"
+            f" {error}; is what it was made with installed here?"
+        ) from error
+
+
+def _from_skops(file: str, content: bytes, trusted: Sequence[str]) -> Any:
+    try:
+        from skops import io as skops_io
+    except ImportError as error:
+        raise ModelError(_missing("skops")) from error
+    try:
+        unknown = sorted(set(skops_io.get_untrusted_types(data=content)) - set(trusted))
+        if not unknown:
+            return skops_io.loads(content, trusted=list(trusted))
+    except Exception as error:  # a damaged file may raise anything
+        raise ModelError(
+            f"the estimator in {file} cannot be loaded, which raised {type(error).__name__}:"
+            f" {error}"
+        ) from error
+    raise ModelError(
+        f"the file {file} holds types that are not known to be harmless: {', '.join(unknown)}; if"
+        " they are, name them in its configuration under 'trusted'"
+    )
+
+
+def _missing(package: str) -> str:
+    return f"an estimator's file needs {package}: pip install 'model-dofns[sklearn]'"
+
+
+def _feature(said: Feature) -> tuple[str, tuple[Any, bool]]:
+    """The name of a feature, its annotation, and whether it may be None."""
+    if not isinstance(said, Mapping) or len(said) != 1:
+        raise ModelError(f"the feature {said!r} must be one name and its type: 'distance: float'")
+    ((name, kind),) = said.items()
+    if isinstance(kind, str):
+        plain = _TYPES.get(kind.removesuffix("?"))
+        if plain is not None:
+            optional = kind.endswith("?")
+            return name, (plain | None if optional else plain, optional)
+    elif kind and len({type(value) for value in kind}) == 1 and isinstance(kind[0], (str, int)):
+        return name, (Literal[tuple(kind)], False)
+    raise ModelError(
+        f"the feature {name!r} is of type {kind!r}, which must be one of {', '.join(_TYPES)}, with"
+        " a '?' where it may be None, or a list of categories"
+    )
+
+
+def _is_number(kind: tuple[Any, bool]) -> bool:
+    annotation, _ = kind
+    return annotation in (float, int, bool, float | None, int | None, bool | None)
+
+
+def _is_regressor(estimator: Any) -> bool:
+    from sklearn.base import is_regressor
+
+    return bool(is_regressor(estimator))
+
+
+def _columns(names: Any, columns: Sequence[Any]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], names=list(names))

@@ -1,0 +1,192 @@
+"""A ``Schema`` of the library ``schema`` (https://pypi.org/project/schema/): records are dicts.
+
+It takes types at their word: 5 is no float to it, and a key that it does not name is an error. So
+it is handed the fields that it names, and floats for integers where it wants floats.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import schema as library
+
+from model_dofns.exceptions import ModelError, RecordError
+from model_dofns.schemas.annotations import column_type, plain_members
+from model_dofns.schemas.base import DescribedField, Record, RecordSchema, verdict
+from model_dofns.schemas.column_types import (
+    ColumnType,
+    Items,
+    Members,
+    NoColumnTypeError,
+    Plain,
+    plain_type_of,
+)
+
+
+class SchemaLibrarySchema(RecordSchema):
+    """A ``Schema`` of a dict.
+
+    The model is handed the record as it was judged, without what a ``Use`` or a default would make
+    of it: a model of this kind calls ``validate`` itself.
+
+    Raises:
+        ModelError: it is the schema of something else than a dict.
+    """
+
+    def __init__(self, schema: Any) -> None:
+        self._schema = schema
+        self._nodes = _named(schema.schema)
+        if self._nodes is None:
+            raise ModelError(f"{schema!r} is no Schema of a dict, which a record is")
+        super().__init__(
+            schema.name or "the Schema",
+            {name: frozenset({name}) for name in self._nodes},
+            {name: _column_type(node) for name, (node, _) in self._nodes.items()},
+        )
+        self.fast_accept_off = "it is a Schema of the library 'schema', which alone judges records"
+
+    @property
+    def reads_whole_record(self) -> bool:
+        return False
+
+    def json_schema(self) -> dict[str, Any]:
+        said: dict[str, Any] = self._schema.json_schema("record")
+        return said
+
+    def described_fields(self) -> list[DescribedField]:
+        assert self._nodes is not None
+        return [
+            DescribedField(name, _described(node), "may be absent" if optional else "required")
+            for name, (node, optional) in self._nodes.items()
+        ]
+
+    def judge(
+        self, record: Record, *, by_name: bool = False, as_text: bool = False
+    ) -> dict[str, Any]:
+        handed = {
+            name: self.column_types[name].handed(value, as_text=as_text)
+            if name in self.column_types
+            else value
+            for name, value in record.items()
+            if name in self.keys
+        }
+        try:
+            self._schema.validate(handed)
+        except library.SchemaError as error:
+            message = ": ".join(filter(None, str(error.code).split("\n")))
+            raise RecordError(type(error).__name__, message.replace("::", ":")) from error
+        except BaseException as error:  # a function of the author's own: that is its verdict
+            raise verdict(error) from error
+        return handed
+
+    def is_record(self, value: Any) -> bool:
+        return isinstance(value, Mapping)
+
+    def value(self, instance: Any, name: str) -> Any:
+        return instance.get(name)
+
+    def values(self, instance: Any) -> tuple[Any, ...]:
+        assert self._nodes is not None
+        return tuple(
+            None
+            if name not in instance and self._nodes[name][1]
+            else kind.stored(name, self.value(instance, name))
+            for name, kind in self.column_types.items()
+        )
+
+    def from_columns(self, record: Record) -> Record:
+        """A null is a field that is absent, where it may be absent and not null."""
+        assert self._nodes is not None
+        return {
+            name: value
+            for name, value in super().from_columns(record).items()
+            if value is not None or not self._nodes[name][1] or self.nullable[name]
+        }
+
+
+def _named(node: Any) -> dict[str, tuple[Any, bool]] | None:
+    """What a dict says of each key that it names, and whether that may be absent."""
+    if isinstance(node, library.Schema) and not isinstance(node, library.Optional):
+        return _named(node.schema)
+    if not isinstance(node, Mapping):
+        return None
+    named = {}
+    for key, value in node.items():
+        optional = isinstance(key, library.Optional)
+        while hasattr(key, "schema"):  # Optional("name"), Literal("name"), and one in the other
+            key = key.schema
+        if isinstance(key, str):
+            named[key] = (value, optional)
+    return named
+
+
+def _column_type(node: Any) -> ColumnType | NoColumnTypeError:
+    try:
+        return _type_of(node)
+    except NoColumnTypeError as reason:
+        return reason
+
+
+def _type_of(node: Any) -> ColumnType:
+    """The column type of what a schema says of a value.
+
+    Raises:
+        NoColumnTypeError: there is none.
+    """
+    if isinstance(node, library.Const):
+        return _type_of(node.schema)
+    if isinstance(node, library.Or):
+        return _either(node.args)
+    if isinstance(node, library.And):
+        return _first(node)
+    if isinstance(node, library.Regex):
+        return Plain(plain=str)
+    if (members := _named(node)) is not None:
+        if not members:
+            raise NoColumnTypeError(_described(node))
+        kinds = {name: _type_of(each) for name, (each, _) in members.items()}
+        optional = {n for n, (_, absent) in members.items() if absent and not kinds[n].nullable}
+        return Members(members=tuple(kinds.items()), optional=frozenset(optional))
+    if isinstance(node, library.Schema):
+        return _type_of(node.schema)
+    if isinstance(node, (list, tuple)) and node:
+        return Items(item=_either(node))
+    if isinstance(node, type):
+        return column_type(node, (), plain_members)
+    plain = plain_type_of([node])
+    if plain is None:
+        raise NoColumnTypeError(_described(node))
+    return Plain(plain=plain)
+
+
+def _either(nodes: Iterable[Any]) -> ColumnType:
+    """The one type of several choices; None makes it nullable, and integers may be floats."""
+    nodes = list(nodes)
+    kinds = {_type_of(node) for node in nodes if node not in (None, type(None))}
+    if kinds == {Plain(plain=float), Plain(plain=int)}:
+        kinds = {Plain(plain=float)}
+    if len(kinds) != 1:
+        raise NoColumnTypeError(f"one of {[_described(node) for node in nodes]}")
+    (kind,) = kinds
+    return dataclasses.replace(kind, nullable=True) if len(nodes) > 1 and None in nodes else kind
+
+
+def _first(node: Any) -> ColumnType:
+    """The type of all of several conditions: that of the first that says one.
+
+    What a ``Use`` makes of a value is for the model alone.
+    """
+    for each in node.args:
+        if isinstance(each, library.Use):
+            break
+        try:
+            return _type_of(each)
+        except NoColumnTypeError:
+            continue
+    raise NoColumnTypeError(_described(node))
+
+
+def _described(node: Any) -> str:
+    return node.__name__ if isinstance(node, type) else repr(node)
