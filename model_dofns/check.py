@@ -16,8 +16,9 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
 
 from model_dofns.checks.catalogue import CHECKS
 from model_dofns.checks.context import Context
@@ -28,6 +29,8 @@ from model_dofns.jobs.command_line import exit_code_of, say, stdout_to_stderr
 from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import ModelSpec
 from model_dofns.models_file import resolve_model
+
+_NOTES: Final = "HYPOTHESIS_STORAGE_DIRECTORY"
 
 Sample: TypeAlias = "Mapping[str, Any] | str | os.PathLike[str]"
 
@@ -83,17 +86,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     def command() -> None:
-        # hypothesis keeps notes in the working folder, where they are no one's here.
-        with tempfile.TemporaryDirectory() as notes:
-            os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", notes)
-            with stdout_to_stderr():  # what the model prints
-                spec = resolve_model(options.model, options.models)
-                report = check_model(spec, options.samples)
+        with _no_notes(), stdout_to_stderr():  # what the model prints
+            spec = resolve_model(options.model, options.models)
+            report = check_model(spec, options.samples)
         say(report.table(), sys.stdout)
         if report.failures:
             raise ModelCheckError(report.headline())
 
     return exit_code_of(command)
+
+
+@contextmanager
+def _no_notes() -> Iterator[None]:
+    """Let hypothesis keep no notes in the working folder, where they would be no one's."""
+    if _NOTES in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory() as notes:
+        os.environ[_NOTES] = notes
+        try:
+            yield
+        finally:
+            del os.environ[_NOTES]
 
 
 def _spec_of(model: ModelSpec | type[MLModel] | str) -> ModelSpec:

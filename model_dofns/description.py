@@ -164,7 +164,10 @@ def _table(fields: Sequence[FieldDescription]) -> list[str]:
     for field in fields:
         aliases = [key for key in field.keys if key != field.name]
         name = f"{field.name} ({', '.join(aliases)})" if aliases else field.name
-        required = "required" if field.required else f"default {_json(field.default)}"
+        if field.required:
+            required = "required"
+        else:
+            required = f"default {_json(field.default)}" if field.has_default else "may be absent"
         nullable = "or null" if field.nullable else ""
         rows.append(
             (name, field.type, nullable, field.arrow or "no column", required, field.bounds_text())

@@ -42,7 +42,8 @@ class FieldDescription:
         arrow: the type of its column; None where it has none.
         nullable: whether it may be None.
         required: whether a record must have it.
-        default: what it is where a record has it not; None too where nothing says it.
+        has_default: whether the schema says what it is where a record has it not.
+        default: what that is.
         bounds: which values it takes, by JSON Schema's words for it.
         description: the author's own.
     """
@@ -53,6 +54,7 @@ class FieldDescription:
     arrow: str | None
     nullable: bool
     required: bool
+    has_default: bool
     default: Any = None
     bounds: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
@@ -102,6 +104,7 @@ def fields_of(schema: RecordSchema) -> tuple[FieldDescription, ...]:
                 arrow=_arrow_text(schema, name),
                 nullable=bool(schema.nullable.get(name)) or inner is not node,
                 required=key in required,
+                has_default="default" in node,
                 default=node.get("default"),
                 bounds={key: inner[key] for key in _BOUNDS if key in inner},
                 description=node.get("description", ""),

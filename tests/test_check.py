@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -255,9 +257,8 @@ def test_a_file_that_has_no_records_is_refused(
 
 
 def test_the_table_has_a_verdict_and_a_hint_for_each(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     models = tmp_path / "models.yaml"
     models.write_text("models: {chatty: {class: 'broken_models:PrintingModel'}}")
     assert main(["chatty", "--models", str(models)]) == 4
@@ -268,12 +269,20 @@ def test_the_table_has_a_verdict_and_a_hint_for_each(
     (row,) = (i for i, line in enumerate(lines) if line.startswith("FAILED     stdout "))
     assert lines[row + 1].split()[:2] == ["->", "stdout"]
     assert "error: 1 of 18 checks of broken_models:PrintingModel failed: stdout\n" in err
-    assert list(tmp_path.iterdir()) == [models]
 
 
-def test_a_sound_model_ends_well(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["broken_models:GoodModel"]) == 0
-    assert "FAILED" not in capfd.readouterr().out
+def test_a_sound_model_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "model_dofns.check", "broken_models:GoodModel"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(done.stdout.splitlines()) == len(CHECKS)
+    assert done.stderr == ""
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("words", [[], ["--sample", "x"], ["a:B", "--model", "x"]])

@@ -69,6 +69,7 @@ def test_the_iris_model_in_json(capfd: pytest.CaptureFixture[str]) -> None:
         "arrow": "double",
         "nullable": False,
         "required": True,
+        "has_default": False,
         "default": None,
         "bounds": {"exclusiveMinimum": 0.0, "maximum": 100.0},
         "description": "Length of the sepal, in cm",
@@ -144,6 +145,12 @@ def test_each_field_says_what_it_takes() -> None:
     assert fields["width"].description == "in cm"
     assert fields["count"].bounds_text() == ">= 1, a multiple of 3"
     assert (fields["count"].required, fields["count"].default) == (False, 3)
+    assert (fields["kind"].has_default, fields["kind"].default) == (True, None)
+    assert [name for name, field in fields.items() if field.has_default] == [
+        "count",
+        "kind",
+        "either",
+    ]
     assert fields["name"].bounds_text() == (
         "at least 2 characters, at most 9 characters, like ^[a-z]+$"
     )

@@ -18,6 +18,8 @@ from model_dofns.schemas import is_interrupt, told
 
 # Of two floats that are the same: a BLAS gives last bits that depend on the batch.
 TOLERANCE: Final = 1e-9
+# A name that no record has: what a prediction is called is not what is tried here.
+_LAYOUT: Final = Layout(prediction_field="prediction_of_no_one")
 
 # A prediction's fields by their names, or why there is none.
 Answer: TypeAlias = Mapping[str, Any] | Failure
@@ -74,6 +76,8 @@ def ask(
     calls = 0
     for are_texts, kind in ((False, DictRecords), (True, _Texts)):
         rows = [row for row, trial in enumerate(trials) if trial.is_text is are_texts]
+        if not rows:
+            continue
         records = kind([trials[row].copied() for row in rows], _LAYOUT)
         outcome = _predictor(model, one_by_one, batch_size).score(records)
         calls += outcome.calls
@@ -83,10 +87,6 @@ def ask(
         for row, prediction in found:
             answers[rows[row]] = prediction
     return Answers(tuple(answers[row] for row in range(len(trials))), calls)
-
-
-# A name that no record has: what it is called is not what is tried here.
-_LAYOUT = Layout(prediction_field="prediction_of_no_one")
 
 
 def attempt(method: Callable[[Any], Any], argument: Any) -> tuple[Any, str | None]:
