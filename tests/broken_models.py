@@ -412,3 +412,16 @@ class ChangingMappingsModel(MappingsModel):
     def predict(self, record: Any) -> Any:
         record["stops"].append("here")
         return super().predict(record)
+
+
+class StrangeModel:
+    """Of another contract: it is no MLModel, and claims little."""
+
+    display_name = "Strange"
+    qualified_name = "strange"
+    version = "1.0"
+    input_schema = Goods
+    output_schema = Price
+
+    def predict(self, record: Any) -> Any:
+        return Price(price=2.5 * record.weight, label=record.name)

@@ -144,6 +144,15 @@ def test_records_that_are_dicts_are_as_good() -> None:
     assert not report.failures
 
 
+def test_a_model_of_another_contract_is_checked_as_its_adapter_has_it() -> None:
+    report = checked("StrangeModel")
+    assert result(report, "version").message.startswith("for the adapter to say")
+    assert result(report, "contract").message == "strange 1.0.0: Strange"
+    assert not report.failures
+    assert result(report, "threads").verdict is Verdict.NOT_TRIED
+    assert result(report, "answers").verdict is Verdict.OK
+
+
 def result(report: CheckReport, check: str) -> CheckResult:
     (found,) = (each for each in report if each.check == check)
     return found
@@ -158,11 +167,11 @@ def test_what_it_says_of_itself_is_not_held_against_it() -> None:
         "batching",
         "threads",
     ]
-    assert result(chance, "threads").message == "as it says that it is not deterministic"
+    assert result(chance, "threads").message == "as it does not claim to be deterministic"
     in_turn = result(checked("OneAtATimeModel"), "threads")
     assert (in_turn.verdict, in_turn.message) == (
         Verdict.OK,
-        "it says that it is not thread safe, and its callers take turns",
+        "it does not claim to be thread safe, and its callers take turns",
     )
 
 
@@ -219,7 +228,7 @@ def test_the_author_s_own_records_are_used_beside_made_ones(tmp_path: Path) -> N
     assert not report.failures
     records = result(report, "records")
     assert records.verdict is Verdict.WARNING
-    assert "and 5 samples" in records.message
+    assert ", 5 from samples (" in records.message
     assert "2 samples are no records: weight: Input should be greater than 0" in records.message
 
 
@@ -227,7 +236,7 @@ def test_samples_are_all_there_is_where_none_can_be_made() -> None:
     record = {"weight": 2.5, "name": "Rumpelstiltskin"}
     report = check_model("broken_models:SecretModel", [record])
     assert not report.failures
-    assert "0 made from the input class, and 1 samples" in result(report, "records").message
+    assert "0 made from the input class, 1 from samples" in result(report, "records").message
 
 
 def test_a_sample_finds_what_no_made_record_does() -> None:

@@ -6,6 +6,7 @@ from model_dofns.checks.answers import ask, difference, lost
 from model_dofns.checks.context import Context, Finding, failed, ok, warning
 from model_dofns.checks.records import MAX_SAMPLES
 from model_dofns.exceptions import ModelError
+from model_dofns.ml_model import MLModel
 from model_dofns.model_spec import find_class, is_semantic
 
 
@@ -22,13 +23,18 @@ def check_import(context: Context) -> Finding:
 
 def check_version(context: Context) -> Finding:
     """Its version is a semantic one, where the class says it."""
-    version = getattr(find_class(context.spec.class_path), "version", None)
-    if isinstance(version, str) and version and not is_semantic(version):
+    found = find_class(context.spec.class_path)
+    if not issubclass(found, MLModel):
+        return ok("for the adapter to say: it is of another contract than MLModel")
+    version = getattr(found, "version", None)
+    if not isinstance(version, str):
+        return ok("said by the instance, not by the class")
+    if version and not is_semantic(version):
         return failed(
             f"the version {version!r} is no semantic one",
             "write MAJOR.MINOR.PATCH, as in '1.0.0': https://semver.org",
         )
-    return ok(version if isinstance(version, str) else "said by the instance, not by the class")
+    return ok(version)
 
 
 def check_contract(context: Context) -> Finding:
@@ -49,7 +55,7 @@ def check_records(context: Context) -> Finding:
     own = len(records.trials) - records.made
     message = f"{records.made} made from the input class"
     if own or records.refused:
-        message += f", and {own} samples (of each file the first, {MAX_SAMPLES} in all)"
+        message += f", {own} from samples (the first of each file, {MAX_SAMPLES} in all)"
     if records.refused:
         return warning(
             f"{message}; {len(records.refused)} samples are no records: {records.refused[0]}",

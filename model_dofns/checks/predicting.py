@@ -62,7 +62,7 @@ def check_output(context: Context) -> Finding:
 def check_deterministic(context: Context) -> Finding:
     """The same record gets the same prediction, again and in another process."""
     if not context.model.deterministic:
-        return not_tried("as it says that it is not deterministic")
+        return not_tried("as it does not claim to be deterministic")
     hint = (
         "seed what is random in each prediction; or say deterministic = False, if it is meant to be"
     )

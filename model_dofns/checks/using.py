@@ -45,7 +45,7 @@ def check_input_unchanged(context: Context) -> Finding:
 def check_threads(context: Context) -> Finding:
     """Several threads at once get the answers that one gets, where it says so."""
     if not context.model.thread_safe:
-        return ok("it says that it is not thread safe, and its callers take turns")
+        return ok("it does not claim to be thread safe, and its callers take turns")
     ways = [True, False] if context.is_batched else [True]
     for one_by_one in ways:
         # A new one, which has not been used: what is made at first use may be made by each thread.
