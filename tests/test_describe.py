@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from model_dofns import ModelSpec
+from model_dofns import ModelSpec, model_spec
 from model_dofns.describe import main
 from model_dofns.description import describe
 from model_dofns.example import example_of
@@ -82,7 +82,10 @@ def test_the_iris_model_in_json(capfd: pytest.CaptureFixture[str]) -> None:
     assert example["problem"] is None
 
 
-def test_what_a_model_prints_is_not_what_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_a_model_prints_is_not_what_is_said(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_spec, "_instances", {})  # another test may have loaded them
     assert main(["broken_models:WritingModel", "--json"]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out)["class_path"] == "broken_models:WritingModel"
