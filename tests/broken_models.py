@@ -142,6 +142,14 @@ class RegisteredLaterModel(GoodModel):
         return super().price(weight) * len(REGISTERED[0])
 
 
+class CrashingModel(GoodModel):
+    """Takes the process down with it, where nothing was done before."""
+
+    def __init__(self) -> None:
+        if not REGISTERED:
+            os._exit(3)
+
+
 class RandomModel(RecordModel):
     def price(self, weight: float) -> float:
         return super().price(weight) + random.random()
@@ -207,6 +215,17 @@ class SqueezingModel(GoodModel):
         output = super().predict_batch(batch)
         if batch.num_rows == 1:
             return output.set_column(0, "price", pa.array([0.0]))
+        return output
+
+
+class OrderedModel(GoodModel):
+    """Takes the first of many rows for the lightest."""
+
+    def predict_batch(self, batch: pa.RecordBatch) -> Any:
+        output = super().predict_batch(batch)
+        weights = batch.column("weight").to_pylist()
+        if len(weights) > 10 and weights[0] > min(weights):
+            return output.set_column(0, "price", pc.add(output.column("price"), 1.0))
         return output
 
 

@@ -20,6 +20,7 @@ from model_dofns.check import check_model, main
 from model_dofns.checks import costs
 from model_dofns.checks.catalogue import CHECKS
 from model_dofns.checks.context import Context
+from model_dofns.checks.predicting import check_batching
 from model_dofns.checks.results import CheckReport, CheckResult, Verdict
 from model_dofns.exceptions import InputError, ModelCheckError
 
@@ -35,6 +36,7 @@ BROKEN = [
     ("DictModel", "output", "must return a Price, and returned a dict", "its type"),
     ("RegisteredModel", "fresh process", "nothing is registered", "handed the path of the class"),
     ("RegisteredLaterModel", "fresh process", "IndexError", "handed the path of the class"),
+    ("CrashingModel", "fresh process", "the process ended with exit code 3", "the configuration"),
     ("RandomModel", "deterministic", "when it is asked again: price = ", "seed"),
     ("ProcessModel", "deterministic", "another process answers otherwise: price = ", "hash()"),
     ("CountedModel", "loads twice", "a second instance answers otherwise: price", "parameters"),
@@ -42,6 +44,7 @@ BROKEN = [
     ("LabelModel", "predict_batch", "differ: label = 'PARCEL", "all else exactly"),
     ("RaisingBatchModel", "predict_batch", "NotImplementedError: later", "the same function"),
     ("SqueezingModel", "batching", "all at once and by 1 at once differ: price", "from that row"),
+    ("OrderedModel", "batching", "in this order and in another they differ: price", "that row"),
     ("EmptyBatchModel", "batching", "without rows: IndexError: no first row", "without rows"),
     ("SmallBatchModel", "batching", "MemoryError: too many rows", "raise for no one"),
     ("SharedModel", "threads", "do not get the answers of one: price", "thread_safe = False"),
@@ -207,6 +210,28 @@ def test_a_batch_that_gains_nothing_has_a_hint(
     assert figures.verdict is Verdict.INFO
     assert hint in figures.hint
     assert bool(hint) is bool(figures.hint)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"price": [], "label": []}, "returns no RecordBatch"),
+        (pa.RecordBatch.from_pydict({"price": []}), "returns no RecordBatch"),
+        (pa.RecordBatch.from_pydict({"price": [1.0], "label": ["x"]}), "returns 1 rows"),
+    ],
+)
+def test_an_answer_to_no_rows_has_the_columns_and_no_rows(
+    answer: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = broken_models.GoodModel.predict_batch
+    monkeypatch.setattr(
+        broken_models.GoodModel,
+        "predict_batch",
+        lambda self, batch: sound(self, batch) if batch.num_rows else answer,
+    )
+    finding = check_batching(Context(ModelSpec("broken_models:GoodModel")))
+    assert finding.verdict is Verdict.FAILED
+    assert f"{message} " in finding.message
 
 
 def test_a_class_may_be_checked_as_it_is() -> None:
