@@ -73,16 +73,16 @@ lock: $(VENV)/ready ## renew requirements.lock and requirements-cloud.lock
 	  --upgrade --no-header --no-annotate --quiet --output-file requirements-cloud.lock
 
 clean: ## remove what was made here
-	@rm -rf build dist $(VENV) $(VENV)-cloud *.egg-info examples/iris_model/*.egg-info
+	@rm -rf build dist $(VENV) $(VENV)-cloud *.egg-info examples/*/*.egg-info
 
-$(VENV)/ready: requirements.lock setup.py examples/iris_model/setup.py
+$(VENV)/ready: requirements.lock setup.py $(wildcard examples/*/setup.py)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or later is needed: make PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV), once: some minutes"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
-	  -e . -e examples/iris_model
+	  -e . -e examples/iris_model -e examples/flight_delay_model
 	@$(BIN)/pip check --quiet --disable-pip-version-check
 	@touch $@
 

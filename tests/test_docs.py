@@ -1,23 +1,30 @@
-"""The README's commands and examples, run as they stand."""
+"""The commands and examples of README.md, docs/models.md and the flights, run as they stand."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from job_runs import read_manifest
 
 from beam_jobs.options import Options, parse_args
+from model_dofns import Scorer
+from model_dofns.formats.base import Block
+from model_dofns.models_file import resolve_model
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FLIGHTS = (ROOT / "examples/flight_delay_model/README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def run(command: list[str], folder: Path) -> None:
@@ -31,9 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a reader stands: the checkout's examples, and the files that the README shows."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "examples").symlink_to(ROOT / "examples")
-    for text in [*blocks("yaml"), *filter(is_file, blocks("python"))]:
-        (folder / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    write_files(folder)
     return folder
+
+
+def write_files(folder: Path, text: str = README) -> None:
+    for example in [*blocks("yaml", text), *filter(is_file, blocks("python", text))]:
+        (folder / example.splitlines()[0].removeprefix("# ")).write_text(example)
 
 
 def is_file(example: str) -> bool:
@@ -51,6 +62,45 @@ def test_the_commands_run_and_then_the_python_examples(folder: Path) -> None:
     script = folder / "readme.py"
     script.write_text("\n".join(text for text in blocks("python") if not is_file(text)))
     run([sys.executable, str(script)], folder)
+
+
+def test_the_flights_are_scored_as_their_readme_says(tmp_path: Path) -> None:
+    """But for their number: 1,000 show the same."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (commands,) = blocks("sh", FLIGHTS)
+    (example,) = blocks("python", FLIGHTS)
+    make = "python examples/make_flight_data.py flights"
+    assert commands.startswith(f"{make}\n")
+    run(
+        ["bash", "-euo", "pipefail", "-c", commands.replace(make, f"{make} --limit 1000")], tmp_path
+    )
+    for name in ("out_flights", "out_flights_mapreduce"):
+        assert read_manifest(tmp_path / name).records["scored"] == 1000
+    run([sys.executable, "-c", example], tmp_path)
+
+
+def test_the_guide_for_models_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    write_files(tmp_path, guide)
+    (script,) = (text for text in blocks("python", guide) if not is_file(text))
+    run([sys.executable, "-c", script], tmp_path)
+    for command in blocks("sh", guide):
+        run(["bash", "-euo", "pipefail", "-c", command], tmp_path)
+    (line,) = next((tmp_path / "out").glob("part-*")).read_text().splitlines()
+    assert '"prediction":{"label":"setosa","probability":0.8' in line
+
+    monkeypatch.syspath_prepend(tmp_path)
+    scorer = Scorer(resolve_model("charges", str(tmp_path / "foreign.yaml")))
+    scored = scorer.score(Block("jsonl", "a", b'{"age":20,"other":1}\n{"age":5}\n', 0))
+    assert bytes(scored.predictions) == b'{"age":20,"other":1,"prediction":{"charges":202.46}}\n'
+    assert [reject.stage for reject in scored.rejects] == ["validate"]
+
+    house = importlib.import_module("house_contract")
+    number = {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]}
+    card = {"name": "x", "purpose": "x", "version": "1.0.0", "takes": number, "gives": number}
+    instance = SimpleNamespace(card=card, run=lambda x: {"x": x})
+    assert house.adapt(instance, {}).predict({"x": 1.0}) == {"x": 1.0}
+    assert house.adapt(object(), {}) is None
 
 
 def test_make_targets_and_installs_that_are_named_exist() -> None:
@@ -96,5 +146,6 @@ def test_help_fits_a_terminal_and_names_every_option(
 
 
 def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+    for folder, text in ((ROOT, README), (ROOT / "examples/flight_delay_model", FLIGHTS)):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (folder / target).exists(), target

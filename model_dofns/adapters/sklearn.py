@@ -82,6 +82,7 @@ class SklearnModel(MLModel):
         content = _read(file)
         digest = _checked_digest(file, content, sha256)
         self._estimator = _loaded(file, content, trusted, pinned=sha256 is not None)
+        _refuse_unfitted(file, self._estimator)
         kinds = dict(_feature(each) for each in features)
         self._names = tuple(kinds)
         self._refuse_other_features(file)
@@ -213,6 +214,19 @@ def _loaded(file: str, content: bytes, trusted: Sequence[str], *, pinned: bool) 
             f"the estimator in {file} cannot be loaded, which raised {type(error).__name__}:"
             f" {error}; is what it was made with installed here?"
         ) from error
+
+
+def _refuse_unfitted(file: str, estimator: Any) -> None:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    kind = type(estimator).__name__
+    if not callable(getattr(estimator, "predict", None)) or not hasattr(estimator, "get_params"):
+        raise ModelError(f"the file {file} holds a {kind}, and no fitted estimator with a predict")
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise ModelError(f"the estimator in {file}, a {kind}, is not fitted") from error
 
 
 def _from_skops(file: str, content: bytes, trusted: Sequence[str]) -> Any:

@@ -117,7 +117,7 @@ class Plain(ColumnType):
     def handed(self, value: Any, *, as_text: bool = False) -> Any:
         value = of_json(value)
         if as_text and isinstance(value, str) and self.plain is not str:
-            value = json_in(value) if self.plain is bool else _number(value)
+            value = _BOOLEANS.get(value.lower(), value) if self.plain is bool else _number(value)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if self.plain is int and is_number and float(value).is_integer():
             return int(value)
@@ -389,6 +389,10 @@ def plain_type_of(values: Sequence[Any]) -> type | None:
     return kinds.pop() if len(kinds) == 1 and kinds <= set(ARROW_TYPES) else None
 
 
+# The words that pydantic takes for them.
+_BOOLEANS: Final = dict.fromkeys(("1", "on", "t", "true", "y", "yes"), True) | dict.fromkeys(
+    ("0", "off", "f", "false", "n", "no"), False
+)
 # Digits, a point, an exponent: no hexadecimal digits, underscores, infinities or spaces.
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 

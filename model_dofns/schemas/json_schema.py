@@ -48,6 +48,7 @@ class JSONSchema(RecordSchema):
         except NoColumnTypeError as reason:
             raise ModelError(f"the JSON Schema {self._schema!r} is {reason}") from reason
         properties = self._top.get("properties", {})
+        self._is_open = self._top.get("additionalProperties", True) is True
         self._required = frozenset(self._top.get("required", ()))
         super().__init__(
             str(schema.get("title", "the JSON Schema")),
@@ -58,7 +59,7 @@ class JSONSchema(RecordSchema):
     @property
     def reads_whole_record(self) -> bool:
         more = set(self._top) - _OF_FIELDS - _WORDS - _WORDS_FOR_PEOPLE
-        return more != set() and self._top.get("additionalProperties") is not True
+        return bool(more - {"additionalProperties"}) or not self._is_open
 
     def json_schema(self) -> dict[str, Any]:
         return dict(self._schema)
