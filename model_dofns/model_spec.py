@@ -242,6 +242,11 @@ def find_class(class_path: str) -> type:
     return found
 
 
+def is_semantic(version: str) -> bool:
+    """Whether a version is a semantic one, as semver.org (2.0.0) has it."""
+    return _SEMANTIC_VERSION.fullmatch(version) is not None
+
+
 def check_contract(model: MLModel, name: str) -> None:
     """Hold a model's class attributes against what :class:`MLModel` asks for.
 
@@ -264,7 +269,7 @@ def check_contract(model: MLModel, name: str) -> None:
         except ModelError as error:
             wrong.append(f"{attribute}: {error}")
     version = getattr(model, "version", None)
-    if isinstance(version, str) and version and not _SEMANTIC_VERSION.fullmatch(version):
+    if isinstance(version, str) and version and not is_semantic(version):
         wrong.append(f"version must be a semantic one such as '1.0.0', and is {version!r}")
     if wrong:
         raise ModelError(f"{name} breaks the contract of MLModel: {'; '.join(wrong)}")

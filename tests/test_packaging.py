@@ -46,8 +46,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_the_packages_and_their_type_markers(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"model_dofns", "beam_jobs", "mapreduce_jobs"}
-    assert {f"{top}/py.typed" for top in tops} <= set(names)
+    packages = {"model_dofns", "beam_jobs", "mapreduce_jobs"}
+    assert tops == packages | {"pytest_model_dofns.py"}
+    assert {f"{top}/py.typed" for top in packages} <= set(names)
 
 
 def test_the_base_install_scores_without_an_engine(wheel: Path, tmp_path: Path) -> None:

@@ -61,6 +61,21 @@ def say(text: str, stream: TextIO | None) -> None:
 
 
 @contextlib.contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """What a model prints meanwhile, in Python or C, is not what the command has to say."""
+    sys.stdout.flush()
+    own_stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdout.flush()  # some hold on to it
+        os.dup2(own_stdout, 1)
+        os.close(own_stdout)
+
+
+@contextlib.contextmanager
 def endings_as_interrupts() -> Iterator[None]:
     """What a scheduler sends is taken as what a person sends: the job is cancelled and marked.
 

@@ -1,0 +1,1 @@
+"""Whether a model will work everywhere: the checks, one subject a module."""
