@@ -117,7 +117,7 @@ def read_samples(paths: Sequence[str], layout: Layout) -> list[Trial | RecordErr
         return []
     # Nothing is written: an output format lets files be of several, and no name may clash.
     layout = replace(layout, output_format="jsonl", prediction_field="prediction_of_no_one")
-    settled = settle(files, layout, CsvFormat(), _opened)
+    (settled,) = settle(files, [layout], CsvFormat(), _opened)
     found: list[Trial | RecordError] = []
     for file in settled.files:
         records = _records(file, settled.formats[file.format], settled.layout)
