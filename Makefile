@@ -24,7 +24,7 @@ score: $(VENV)/ready ## set up and score the example's real data, in all formats
 test: $(VENV)/ready ## set up and run all tests
 	@$(BIN)/python -m pytest -n 2
 
-test-engines: $(VENV)/ready ## run the same jobs on every engine of this machine, and compare
+test-engines: $(VENV)/ready ## run the same jobs on every engine of this machine; break models on purpose
 	@$(BIN)/python -m pytest -n 2 tests_engines
 
 test-cloud: $(VENV)-cloud/ready ## run the tests on object stores, gs:// and s3://, on this machine

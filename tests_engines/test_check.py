@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import gzip
 import json
 import os
@@ -18,7 +20,7 @@ import pytest
 import model_dofns.check
 from model_dofns import ModelSpec
 from model_dofns.check import check_model, main
-from model_dofns.checks import costs
+from model_dofns.checks import costs, strategies
 from model_dofns.checks.catalogue import CHECKS
 from model_dofns.checks.context import Context
 from model_dofns.checks.predicting import check_batching
@@ -71,7 +73,8 @@ WARNED = [
 
 @pytest.fixture(autouse=True)
 def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test looks at how long something takes."""
+    """No test looks at how long something takes; records of a schema are made once for all."""
+    monkeypatch.setattr(strategies, "made_values", made_once)
     monkeypatch.setattr(costs, "_MEASURED_SECONDS", 0.001)
     monkeypatch.setattr(costs, "_WINDOW_SECONDS", 0.01)
     monkeypatch.setattr(broken_models, "REGISTERED", ["here"])
@@ -84,6 +87,15 @@ def quick_checks(monkeypatch: pytest.MonkeyPatch, check: str) -> int:
     checks = [each for each in CHECKS if each.name not in apart]
     monkeypatch.setattr(model_dofns.check, "CHECKS", checks)
     return len(checks)
+
+
+def made_once(json_schema: Any, count: int) -> list[Any]:
+    return copy.deepcopy(made(json.dumps(json_schema), count))
+
+
+@functools.cache
+def made(json_schema: str, count: int, make: Any = strategies.made_values) -> list[Any]:
+    return make(json.loads(json_schema), count)  # type: ignore[no-any-return]  # as it gives them
 
 
 def checked(name: str, **configuration: Any) -> CheckReport:
