@@ -57,8 +57,9 @@ def check_model(
         tuple(Trial(sample) for sample in samples if isinstance(sample, Mapping)),
     )
     results: list[CheckResult] = []
-    for check in CHECKS:
-        results.append(check.result(context, results))
+    with _no_notes():
+        for check in CHECKS:
+            results.append(check.result(context, results))
     return CheckReport(context.spec.class_path, tuple(results))
 
 
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     def command() -> None:
-        with _no_notes(), stdout_to_stderr():  # what the model prints
+        with stdout_to_stderr():  # what the model prints
             spec = resolve_model(options.model, options.models)
             report = check_model(spec, options.samples)
         say(report.table(), sys.stdout)

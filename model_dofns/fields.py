@@ -121,10 +121,14 @@ def resolved(node: Any, document: Node) -> Node:
     """
     if isinstance(node, bool):  # anything, or nothing
         return {} if node else {"enum": []}
+    followed: set[str] = set()
     while "$ref" in node or "allOf" in node:
         own = {key: value for key, value in node.items() if key not in ("$ref", "allOf")}
         parts = [resolved(part, document) for part in node.get("allOf", ())]
         if "$ref" in node:
+            if node["$ref"] in followed:
+                raise NoJsonSchemaError(f"{node['$ref']} refers to itself, by way of others")
+            followed.add(node["$ref"])
             parts.insert(0, _target(node["$ref"], document))
         node = {}
         for part in (*parts, own):

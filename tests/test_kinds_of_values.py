@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import math
 import uuid
 from typing import Any, Literal
 
@@ -226,3 +227,83 @@ def test_every_type_goes_in_and_comes_out(model: type[MLModel], format_name: str
             nested = isinstance(said, (list, dict))
             cell = json.dumps(said, separators=(",", ":")) if nested else said
             assert str(cell).replace('"', '""').replace("True", "true") in text
+
+
+SEEN = {"type": "object", "properties": {"x": {"type": "number"}}}
+KEYS = {"type": "object", "properties": {"keys": {"type": "string"}}}
+
+
+class SeenModel(EchoModel):
+    """Tells which keys it is handed."""
+
+    input_schema = SEEN
+    output_schema = KEYS
+
+    def predict(self, record: Any) -> Any:
+        return {"keys": ",".join(sorted(record))}
+
+
+class WholeSeenModel(SeenModel):
+    input_schema = SEEN | {"required": ["x", "y"]}
+
+
+@pytest.mark.parametrize(("model", "keys"), [(SeenModel, "x"), (WholeSeenModel, "x,y")])
+def test_a_model_is_handed_the_same_keys_from_every_format(model: type[MLModel], keys: str) -> None:
+    formats = FORMATS | {"csv": CsvFormat(columns=("x", "y"), header=False)}
+    scorer = Scorer(ModelSpec(f"{__name__}:{model.__name__}"), formats=formats)
+    for format_name, data in (
+        ("jsonl", b'{"x":1,"y":2}\n'),
+        ("csv", b"1,2\n"),
+        ("parquet", pa.RecordBatch.from_pydict({"x": [1.0], "y": [2]})),
+    ):
+        scored = scorer.score(Block(format_name, "a", data, 0))
+        assert [reject.message for reject in scored.rejects] == []
+        if format_name == "parquet":
+            assert scored.predictions.column("prediction_keys").to_pylist() == [keys]
+        else:
+            told = scored.predictions if format_name == "jsonl" else scored.predictions.rows
+            assert keys in bytes(told).decode()
+
+
+class NestedOutput(BaseModel):
+    scores: list[float | None]
+    strict: dict[str, float]
+    texts: list[str] = []
+
+
+class NestedModel(MLModel):
+    display_name = qualified_name = description = "nested"
+    version = "1.0.0"
+    input_schema = Place
+    output_schema = NestedOutput
+
+    def predict(self, record: Any) -> Any:
+        raise NotImplementedError
+
+    def predict_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        bad_text = pa.array([b"\xff"]).view(pa.string())
+        size = batch.num_rows
+        texts = [pa.array(["a"]), bad_text, *[pa.array(["a"])] * (size - 2)]
+        return pa.RecordBatch.from_arrays(
+            [
+                pa.array([[1.0, math.nan]] * size),
+                pa.array(
+                    [[("a", math.inf if i == 2 else 1.0)] for i in range(size)],
+                    pa.map_(pa.string(), pa.float64()),
+                ),
+                pa.ListArray.from_arrays(list(range(size + 1)), pa.concat_arrays(texts)),
+            ],
+            names=["scores", "strict", "texts"],
+        )
+
+
+def test_a_float_inside_that_is_not_finite_is_null_or_a_reject_and_bad_text_a_reject() -> None:
+    scorer = Scorer(ModelSpec(f"{__name__}:NestedModel"))
+    lines = b'{"name":"a"}\n' * 4
+    scored = scorer.score(Block("jsonl", "a", lines, 0))
+    assert [(each.source["offset"], each.error) for each in scored.rejects] == [
+        (13, "InvalidUTF8"),
+        (26, "NotFinite"),
+    ]
+    told = [json.loads(line)["prediction"] for line in bytes(scored.predictions).splitlines()]
+    assert told == [{"scores": [1.0, None], "strict": {"a": 1.0}, "texts": ["a"]}] * 2

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import typing
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from pydantic import v1
+from pydantic import BaseModel, v1
 from schema import And, Const, Literal, Optional, Or, Regex, Schema, Use
 
 from model_dofns.exceptions import ModelError, RecordError
@@ -55,12 +56,14 @@ OLD_TRIP = Schema(
     }
 )
 LEG = {"name": "a"}
+COUNT = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
 @pytest.mark.parametrize(
     ("schema", "record", "handed"),
     [
-        (TRIP, {"distance": 5, "x": 1}, {"distance": 5.0, "x": 1}),
+        (TRIP, {"distance": 5, "x": 1}, {"distance": 5.0}),
+        (TRIP | {"minProperties": 1}, {"distance": 5, "x": 1}, {"distance": 5.0, "x": 1}),
         (TRIP, {"distance": 5.5, "note": None}, {"distance": 5.5, "note": None}),
         (TRIP, {"distance": 1, "legs": [LEG]}, {"distance": 1.0, "legs": [LEG]}),
         (OLD_TRIP, {"distance": 5, "x": 1}, {"distance": 5.0}),
@@ -88,6 +91,8 @@ def test_what_a_model_is_handed(schema: Any, record: dict[str, Any], handed: Any
         (TRIP, {"distance": True, "note": 1}, "ValidationError", "; note: 1 is not of types"),
         (TRIP, {"distance": "1" * 999}, "ValidationError", "…"),
         (TRIP, {"distance": {1}}, "ValueError", "nsupported type"),
+        (COUNT, {"n": decimal.Decimal("Infinity")}, "ValidationError", "n: "),
+        (COUNT, {"n": 1.5}, "ValidationError", "n: 1.5 is not of type"),
         (OLD_TRIP, {}, "SchemaMissingKeyError", "Missing key: 'distance'"),
         (OLD_TRIP, {"distance": "x"}, "SchemaError", "Key 'distance' error: 'x' should be"),
         (OLD_TRIP, {"distance": 1, "legs": [LEG] * 3}, "SchemaError", "should evaluate to True"),
@@ -207,6 +212,9 @@ def test_the_column_of_a_node_of_a_json_schema(
         (TRIP | {"additionalProperties": False}, True),
         (TRIP | {"minProperties": 2}, True),
         (TRIP | {"additionalProperties": True, "minProperties": 2}, True),
+        (TRIP | {"required": ["distance", "id"]}, True),
+        ({"$ref": "#/$defs/t", "$defs": {"t": COUNT}}, False),
+        ({"$ref": "#/$defs/t", "$defs": {"t": COUNT}, "unevaluatedProperties": False}, True),
         (OLD_TRIP, False),
         (Trip, False),
         (type("Wide", (Trip,), {"Config": type("Config", (), {"extra": "allow"})}), True),
@@ -253,3 +261,61 @@ def test_each_kind_says_itself_as_json_schema_and_in_words(schema: Any) -> None:
 def test_what_is_no_schema_is_refused(schema: Any, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         record_schema(schema)
+
+
+class Inner(v1.BaseModel):
+    x: int = v1.Field(alias="X")
+
+
+class Outer(v1.BaseModel):
+    inner: Inner = v1.Field(alias="INNER")
+    many: list[Inner]
+    named: dict[str, Inner]
+
+
+def test_aliases_inside_are_found_too() -> None:
+    schema = record_schema(Outer)
+    one = {"X": 1}
+    values = schema.values(schema.judge({"INNER": one, "many": [one], "named": {"a": one}}))
+    assert schema.rejudged(schema.batch([values])) == values
+
+
+@pytest.mark.parametrize("digits", [20, 400, 5_000])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_an_integer_of_many_digits_is_no_reason_to_fail(digits: int, as_text: bool) -> None:
+    schema = record_schema(COUNT)
+    record = {"n": "9" * digits if as_text else 10**digits - 1}
+    with pytest.raises(RecordError):
+        schema.values(schema.judge(record, as_text=as_text))
+
+
+class Strict(BaseModel, strict=True):
+    n: int
+    k: typing.Literal[1, 2] = 1
+    flag: bool = False
+    many: list[int] = []
+
+
+class Lax(BaseModel):
+    n: int
+    k: typing.Literal[1, 2] = 1
+    many: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("schema", "record", "taken"),
+    [
+        (Strict, {"n": "5", "flag": "true", "many": "[1]"}, True),
+        (Strict, {"n": "x"}, False),
+        (Strict, {"n": "5", "many": '["1"]'}, False),
+        (Lax, {"n": " 5", "many": "[1]"}, True),
+        (Lax, {"n": "5", "k": "1"}, False),  # pydantic takes no text for one of some numbers
+        (Lax, {"n": "5", "many": "[1"}, False),
+    ],
+)
+def test_cells_of_a_class_with_lists(schema: Any, record: dict[str, str], taken: bool) -> None:
+    if taken:
+        assert record_schema(schema).judge(record, as_text=True).n == 5
+    else:
+        with pytest.raises(RecordError):
+            record_schema(schema).judge(record, as_text=True)

@@ -8,6 +8,7 @@ are asked in the order of their names, and before those of this library.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, TypeAlias
@@ -15,6 +16,8 @@ from typing import Any, Final, TypeAlias
 from model_dofns.adapters.foreign import foreign_model
 from model_dofns.exceptions import ModelError
 from model_dofns.ml_model import MLModel
+
+logger = logging.getLogger(__name__)
 
 ADAPTER_GROUP: Final = "ml_model_adapters"
 
@@ -41,8 +44,13 @@ def adapted(instance: Any, metadata: Mapping[str, Any], name: str) -> MLModel:
         return instance
     for point in _installed():
         try:
-            model = point.load()(instance, metadata)
-        except Exception as error:
+            adapter = point.load()
+        except ImportError as error:  # of a package that no model here may need
+            logger.warning("The adapter %r (%s) is passed over: %s", point.name, point.value, error)
+            continue
+        try:
+            model = adapter(instance, metadata)
+        except (Exception, SystemExit) as error:
             raise ModelError(
                 f"the adapter {point.name!r} ({point.value}) raised {type(error).__name__} for"
                 f" {name}: {error}"

@@ -18,6 +18,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from packaging.version import Version
+
 from model_dofns.exceptions import ModelError
 from model_dofns.ml_model import MLModel
 
@@ -75,13 +77,14 @@ def foreign_model(instance: Any, metadata: Mapping[str, Any], name: str) -> Fore
             f"'metadata' of {name} has unknown keys: {', '.join(sorted(unknown))}; known are:"
             f" {', '.join(SAID)}"
         )
-    if callable(getattr(instance, "get_params", None)) and not metadata:
+    said = {key: metadata.get(key, _own(instance, key)) for key in SAID}
+    has_schemas = said["input_schema"] is not None and said["output_schema"] is not None
+    if callable(getattr(instance, "get_params", None)) and not has_schemas:
         raise ModelError(
             f"{name} is a class of scikit-learn's estimators, of which a new instance is not"
             " fitted: fit one, save it, and name model_dofns.adapters.sklearn:SklearnModel with"
             " the file in its configuration"
         )
-    said = {key: metadata.get(key, _own(instance, key)) for key in SAID}
     package = type(instance).__module__.partition(".")[0]
     said["display_name"] = said["display_name"] or _own(instance, "name") or name.rpartition(":")[2]
     said["qualified_name"] = said["qualified_name"] or package
@@ -100,12 +103,19 @@ def foreign_model(instance: Any, metadata: Mapping[str, Any], name: str) -> Fore
 
 
 def _own(instance: Any, name: str) -> Any:
-    """What an instance says of itself; None where it does not, be it that a property fails."""
+    """What an instance says of itself; None where it does not.
+
+    Raises:
+        ModelError: a property of it fails.
+    """
     try:
-        value = getattr(instance, name, None)
+        return getattr(instance, name, None)
     except NotImplementedError:  # an abstract one
         return None
-    return value
+    except Exception as error:
+        raise ModelError(
+            f"{type(instance).__name__}.{name} raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def _first_line(instance: Any) -> str:
@@ -117,7 +127,11 @@ def _version(instance: Any, package: str) -> str:
     if major is not None:
         return f"{major}.{0 if minor is None else minor}.0"
     for distribution in importlib.metadata.packages_distributions().get(package, []):
-        return importlib.metadata.version(distribution)
+        installed = Version(importlib.metadata.version(distribution))
+        if len(installed.release) <= 3 and str(installed) == installed.base_version:
+            return ".".join(map(str, (*installed.release, 0, 0)[:3]))
+        # One that is no semantic version, as 1.0rc1 or 2024.8.1.2.
+        return f"0.0.0+{re.sub('[^0-9A-Za-z]+', '.', str(installed))}"
     return NO_VERSION
 
 

@@ -157,8 +157,10 @@ class SklearnModel(MLModel):
         if not self._probabilities:
             return _columns(schema, [np.asarray(self._estimator.predict(rows))])
         probabilities = np.asarray(self._estimator.predict_proba(rows), np.float64)
-        labels = np.asarray(self._estimator.classes_)[probabilities.argmax(axis=1)]
-        return _columns(schema, [labels, probabilities.max(axis=1), *probabilities.T])
+        # Not always the most probable ones: thresholds may be tuned.
+        labels = np.asarray(self._estimator.predict(rows))
+        is_label = labels[:, None] == np.asarray(self._estimator.classes_)[None, :]
+        return _columns(schema, [labels, probabilities[is_label], *probabilities.T])
 
     def _rows(self, batch: pa.RecordBatch) -> Any:
         """The features as the estimator was fitted on them: with their names, or without."""

@@ -18,7 +18,7 @@ from model_dofns.checks.answers import Answers, ask
 from model_dofns.checks.child import REPLY, REQUEST, Reply, Request
 from model_dofns.exceptions import ModelError
 from model_dofns.ml_model import MLModel
-from model_dofns.model_spec import find_class
+from model_dofns.model_spec import ModelSpec, find_class
 
 # Each of Python's own sockets raises these, whoever made it and however it was imported. What a
 # library of C does without Python is not seen.
@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
         model = spec.load()
         printed["loaded"] = _stdout_bytes()
         if request.forbidden == "pickling":
-            _refuse_pickling(model, attempts)
+            _refuse_pickling(request.spec, model, attempts)
         answers = ask(model, request.trials)
         printed["asked"] = _stdout_bytes()
     except ModelError as problem:
@@ -81,15 +81,17 @@ def _refuse_network(attempts: list[str]) -> None:
     sys.addaudithook(refuse)
 
 
-def _refuse_pickling(model: MLModel, attempts: list[str]) -> None:
-    """Let nobody pickle the model from now on."""
+def _refuse_pickling(spec: ModelSpec, model: MLModel, attempts: list[str]) -> None:
+    """Let nobody pickle the model from now on, nor what an adapter holds or a decorator wraps."""
 
     def refuse(self: Any, *_: Any) -> NoReturn:
         attempts.append(f"pickling of a {type(self).__name__}")
         raise PickledError("a model is not to be pickled")
 
-    for name in _PICKLING:
-        setattr(type(model), name, refuse)
+    paths = [spec.class_path, *(decorator.class_path for decorator in spec.decorators)]
+    for model_class in {type(model), *map(find_class, paths)}:
+        for name in _PICKLING:
+            setattr(model_class, name, refuse)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def show(summary: Summary) -> None:
         raise TooManyErrorsError(
             "more records were rejected than --max_errors"
             f" {failed[0].manifest.options['max_errors']} allows: see"
-            f" {', '.join(f'{each.output}/_rejects' for each in failed)}"
+            f" {', '.join(each.rejects_are for each in failed)}"
         )
 
 

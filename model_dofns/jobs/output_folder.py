@@ -220,6 +220,17 @@ class OutputFolder:
             file.write(content)
         self.store.rename([written], [target])
 
+    def remove_leftovers(self) -> None:
+        """Remove what earlier jobs left in passing that were killed.
+
+        Raises:
+            OutputFolderError: it cannot be removed.
+        """
+        try:
+            self.store.delete(posixpath.join(self.path, TEMPORARY_FOLDER))
+        except (OSError, ValueError) as error:
+            raise self._unusable(error) from error
+
     def remove_temporary(self) -> None:
         """Remove what was only needed while the job ran; a job that is done is done without it."""
         try:

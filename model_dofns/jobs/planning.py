@@ -99,6 +99,8 @@ class Job:
                     each.remove_temporary()
                 raise
             ready.append(folder)
+        if self.folder not in self.folders:
+            self.folder.remove_leftovers()
 
     def _refuse_unfit_top(self) -> None:
         if self.options.is_several:

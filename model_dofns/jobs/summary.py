@@ -48,13 +48,20 @@ class FolderSummary:
         bad_files = [file for file in manifest.inputs if file.error is not None]
         if bad_files:  # the rows before the damage are scored, and counted
             lines.append(_row("files not read whole", len(bad_files), bad_files[0].path))
-        where = f"{self.output}/_rejects" if manifest.rejects else "none"
         lines += [
             f"{'time':<22}{self._time():>12}",
             f"{'predictions':<22}{self.output}",
-            f"{'rejects':<22}{where}",
+            f"{'rejects':<22}{self.rejects_are}",
         ]
         return "\n".join(lines)
+
+    @property
+    def rejects_are(self) -> str:
+        """Where they are; those of several models together are in the models' own folders."""
+        own = f"{self.output}/_rejects"
+        if any(file.path.startswith(own) for file in self.manifest.rejects):
+            return own
+        return f"{self.output}/*/_rejects" if self.manifest.rejects else "none"
 
     def _time(self) -> str:
         ended, started = map(datetime.fromisoformat, (self.manifest.ended, self.manifest.started))

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from model_dofns.exceptions import RecordError
-from model_dofns.schemas.column_types import (
-    ColumnType,
-    Entries,
-    Items,
-    Members,
-    NoColumnTypeError,
-    Plain,
-)
+from model_dofns.schemas.column_types import ColumnType, NoColumnTypeError, Plain
 from model_dofns.schemas.fast_accept import Mask
 
 Record: TypeAlias = Mapping[str, Any]
@@ -181,20 +174,6 @@ class RecordSchema(ABC):
         return {name: self.column_types[name].read(value) for name, value in record.items()}
 
 
-def is_nested(kind: ColumnType) -> bool:
-    """Whether values of a type have values in them."""
-    return isinstance(kind, (Items, Entries, Members))
-
-
-def has_entries(kind: ColumnType) -> bool:
-    """Whether Arrow gives values of a type, at any depth, in another form than a judge takes."""
-    if isinstance(kind, Items):
-        return has_entries(kind.item)
-    if isinstance(kind, Members):
-        return any(has_entries(member) for _, member in kind.members)
-    return isinstance(kind, Entries)
-
-
 def is_interrupt(error: BaseException) -> bool:
     """True for what is not the author's code going wrong but someone ending the process.
 
@@ -209,6 +188,16 @@ def told(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001  # the author's __str__ may raise anything
         return ""
+
+
+def column_type_or_reason(
+    make: Callable[..., ColumnType], *arguments: Any
+) -> ColumnType | NoColumnTypeError:
+    """What a function makes of its arguments, or why that is none."""
+    try:
+        return make(*arguments)
+    except NoColumnTypeError as reason:
+        return reason
 
 
 def verdict(error: BaseException) -> RecordError:

@@ -6,24 +6,22 @@ a judge reads for a value of a column (:meth:`read`).
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import datetime
 import decimal
 import enum
-import json
 import math
-import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from model_dofns.exceptions import RecordError
 from model_dofns.schemas.fast_accept import ARROW_TYPES, INT64
+from model_dofns.schemas.json_values import boolean_in, json_in, number_in, of_json
 
 # Of a decimal that says no digits and places of its own: those of SQL's NUMERIC in many engines.
 DECIMAL_DIGITS: Final = 38
@@ -85,6 +83,16 @@ class ColumnType(ABC):
         """Whether there may be floats in a value."""
         return False
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether there are values in a value."""
+        return False
+
+    @property
+    def read_differs(self) -> bool:
+        """Whether :meth:`read` may give something else than it gets."""
+        return False
+
 
 @dataclass(frozen=True)
 class Plain(ColumnType):
@@ -117,14 +125,13 @@ class Plain(ColumnType):
     def handed(self, value: Any, *, as_text: bool = False) -> Any:
         value = of_json(value)
         if as_text and isinstance(value, str) and self.plain is not str:
-            value = _BOOLEANS.get(value.lower(), value) if self.plain is bool else _number(value)
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if self.plain is int and is_number and float(value).is_integer():
+            value = boolean_in(value) if self.plain is bool else number_in(value)
+        if self.plain is int and isinstance(value, float) and value.is_integer():
             return int(value)
-        try:
-            return float(value) if self.plain is float and is_number else value
-        except OverflowError:
-            return value
+        if self.plain is float and isinstance(value, int) and not isinstance(value, bool):
+            with contextlib.suppress(OverflowError):  # for the judge, and then for the column
+                return float(value)
+        return value
 
     def finite(self, where: str, value: Any) -> Any:
         if not isinstance(value, float) or math.isfinite(value):
@@ -265,6 +272,14 @@ class Items(ColumnType):
     def has_floats(self) -> bool:
         return self.item.has_floats
 
+    @property
+    def is_nested(self) -> bool:
+        return True
+
+    @property
+    def read_differs(self) -> bool:
+        return self.item.read_differs
+
     def _stored(self, where: str, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             raise _unfit(where, value, "list")
@@ -296,6 +311,14 @@ class Entries(ColumnType):
     @property
     def has_floats(self) -> bool:
         return self.value.has_floats
+
+    @property
+    def is_nested(self) -> bool:
+        return True
+
+    @property
+    def read_differs(self) -> bool:
+        return True
 
     def _stored(self, where: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
@@ -346,6 +369,14 @@ class Members(ColumnType):
     def has_floats(self) -> bool:
         return any(member.has_floats for _, member in self.members)
 
+    @property
+    def is_nested(self) -> bool:
+        return True
+
+    @property
+    def read_differs(self) -> bool:
+        return any(member.read_differs for _, member in self.members)
+
     def _stored(self, where: str, value: Any) -> Any:
         if value is None or isinstance(value, (str, bytes, int, float, list, tuple)):
             raise _unfit(where, value, "object")
@@ -387,47 +418,6 @@ def plain_type_of(values: Sequence[Any]) -> type | None:
     """float, int, str or bool, where all values are of exactly that one; else None."""
     kinds = {type(value.value if isinstance(value, enum.Enum) else value) for value in values}
     return kinds.pop() if len(kinds) == 1 and kinds <= set(ARROW_TYPES) else None
-
-
-# The words that pydantic takes for them.
-_BOOLEANS: Final = dict.fromkeys(("1", "on", "t", "true", "y", "yes"), True) | dict.fromkeys(
-    ("0", "off", "f", "false", "n", "no"), False
-)
-# Digits, a point, an exponent: no hexadecimal digits, underscores, infinities or spaces.
-_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-
-def _number(text: str) -> Any:
-    """The number that a text is; of any other one, the text."""
-    if not _NUMBER.fullmatch(text):
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
-
-
-def json_in(text: Any) -> Any:
-    """The value that a text is as JSON; of what is none, the text itself."""
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        return text
-
-
-def of_json(value: Any) -> Any:
-    """A value of another type as JSON can say it; see :mod:`model_dofns.formats.jsonl.text`."""
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, list):
-        return [of_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: of_json(item) for key, item in value.items()}
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _sound(where: str, text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from model_dofns.exceptions import ModelError, RecordError
-from model_dofns.schemas.base import DescribedField, Record, RecordSchema, verdict
+from model_dofns.schemas.base import DescribedField, column_type_or_reason
 from model_dofns.schemas.column_types import (
     ColumnType,
     Entries,
@@ -18,19 +18,19 @@ from model_dofns.schemas.column_types import (
     Members,
     NoColumnTypeError,
     Plain,
-    of_json,
     plain_type_of,
 )
+from model_dofns.schemas.dicts import DictSchema
 
 # Of the top of a schema: what says nothing of fields that have no entry in "properties".
-_OF_FIELDS: Final = {"type", "properties", "required"}
+_OF_FIELDS: Final = {"type", "properties", "required", "additionalProperties", "$ref"}
 _WORDS: Final = {"$schema", "$id", "$comment", "$defs", "definitions"}
 _WORDS_FOR_PEOPLE: Final = {"title", "description", "default", "examples", "deprecated"}
 _PLAIN: Final = {"number": float, "integer": int, "string": str, "boolean": bool}
 _MAX_MESSAGE: Final = 200
 
 
-class JSONSchema(RecordSchema):
+class JSONSchema(DictSchema):
     """A JSON Schema of an object; of which draft, its ``$schema`` says, or it is 2020-12.
 
     Args:
@@ -48,18 +48,22 @@ class JSONSchema(RecordSchema):
         except NoColumnTypeError as reason:
             raise ModelError(f"the JSON Schema {self._schema!r} is {reason}") from reason
         properties = self._top.get("properties", {})
-        self._is_open = self._top.get("additionalProperties", True) is True
-        self._required = frozenset(self._top.get("required", ()))
+        required = frozenset(self._top.get("required", ()))
+        self._reads_whole_record = bool(
+            required - set(properties) or _says_more(self._top) or _says_more(self._schema)
+        )
         super().__init__(
             str(schema.get("title", "the JSON Schema")),
-            {name: frozenset({name}) for name in properties},
-            {name: _column_type(node, self._schema) for name, node in properties.items()},
+            {
+                name: column_type_or_reason(_type_of, node, self._schema, ())
+                for name, node in properties.items()
+            },
+            frozenset(properties) - required,
         )
 
     @property
     def reads_whole_record(self) -> bool:
-        more = set(self._top) - _OF_FIELDS - _WORDS - _WORDS_FOR_PEOPLE
-        return bool(more - {"additionalProperties"}) or not self._is_open
+        return self._reads_whole_record
 
     def json_schema(self) -> dict[str, Any]:
         return dict(self._schema)
@@ -67,49 +71,20 @@ class JSONSchema(RecordSchema):
     def described_fields(self) -> list[DescribedField]:
         return [
             DescribedField(
-                name, _described(node), "required" if name in self._required else "may be absent"
+                name, _described(node), "may be absent" if name in self._optional else "required"
             )
             for name, node in self._top.get("properties", {}).items()
         ]
 
-    def judge(
-        self, record: Record, *, by_name: bool = False, as_text: bool = False
-    ) -> dict[str, Any]:
-        handed = {
-            name: self.column_types[name].handed(value, as_text=as_text)
-            if name in self.column_types
-            else of_json(value)
-            for name, value in record.items()
-        }
-        try:
-            errors = list(self._validator.iter_errors(handed))
-        except BaseException as error:  # a value that is none of JSON's
-            raise verdict(error) from error
-        if errors:
+    def _refuse(self, handed: dict[str, Any]) -> None:
+        if errors := list(self._validator.iter_errors(handed)):
             raise RecordError("ValidationError", "; ".join(sorted(map(_told, errors))))
-        return handed
 
-    def is_record(self, value: Any) -> bool:
-        return isinstance(value, Mapping)
 
-    def value(self, instance: Any, name: str) -> Any:
-        return self.column_types[name].handed(instance.get(name))
-
-    def values(self, instance: Any) -> tuple[Any, ...]:
-        return tuple(
-            None
-            if name not in instance and name not in self._required
-            else kind.stored(name, self.value(instance, name))
-            for name, kind in self.column_types.items()
-        )
-
-    def from_columns(self, record: Record) -> Record:
-        """A null is a field that is absent, where it may be absent and not null."""
-        return {
-            name: value
-            for name, value in super().from_columns(record).items()
-            if value is not None or name in self._required or self.nullable[name]
-        }
+def _says_more(node: Mapping[str, Any]) -> bool:
+    """Whether a node says something of fields that have no entry in its "properties"."""
+    is_open = node.get("additionalProperties", True) is True
+    return not is_open or bool(set(node) - _OF_FIELDS - _WORDS - _WORDS_FOR_PEOPLE)
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:
@@ -147,13 +122,6 @@ def _resolved(node: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
             name = part.replace("~1", "/").replace("~0", "~")
             node = node.get(name) if isinstance(node, Mapping) else None
     return node if isinstance(node, Mapping) else {}
-
-
-def _column_type(node: Any, root: Mapping[str, Any]) -> ColumnType | NoColumnTypeError:
-    try:
-        return _type_of(node, root, ())
-    except NoColumnTypeError as reason:
-        return reason
 
 
 def _type_of(node: Any, root: Mapping[str, Any], above: tuple[int, ...]) -> ColumnType:

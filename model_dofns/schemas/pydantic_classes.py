@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
-from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, Strict, ValidationError
 from pydantic.fields import FieldInfo
 
 from model_dofns.exceptions import RecordError
@@ -20,13 +20,10 @@ from model_dofns.schemas.base import (
     DescribedField,
     Record,
     RecordSchema,
-    has_entries,
-    is_nested,
+    column_type_or_reason,
     verdict,
 )
 from model_dofns.schemas.column_types import (
-    ColumnType,
-    NoColumnTypeError,
     Plain,
 )
 from model_dofns.schemas.fast_accept import Mask, NotKnownError, Rule, fast_rules
@@ -57,15 +54,28 @@ class PydanticSchema(RecordSchema):
                 name: frozenset({name}).union(_keys(field.alias), _keys(field.validation_alias))
                 for name, field in fields.items()
             },
-            {name: _field_type(f.annotation, f.metadata) for name, f in fields.items()},
+            {
+                name: column_type_or_reason(column_type, f.annotation, f.metadata, _members_of)
+                for name, f in fields.items()
+            },
         )
-        self._by_key = {
-            key: kind for name, kind in self.column_types.items() for key in self.keys[name]
+        by_key = {key: kind for name, kind in self.column_types.items() for key in self.keys[name]}
+        self._has_nested = any(kind.is_nested for kind in by_key.values())
+        self._with_entries = {key: kind for key, kind in by_key.items() if kind.read_differs}
+        # A strict field takes no text for a number, but where all of a record is text.
+        strict = {
+            key
+            for name, field in fields.items()
+            if self._is_strict(field)
+            for key in self.keys[name]
         }
-        self._has_nested = any(map(is_nested, self.column_types.values()))
-        self._with_entries = {k: kind for k, kind in self._by_key.items() if has_entries(kind)}
+        self._parsed = {k: kind for k, kind in by_key.items() if kind.is_nested or k in strict}
         self._rules: dict[str, Rule] = {}
         self.fast_accept_off = self._why_no_fast_accept()
+
+    def _is_strict(self, field: FieldInfo) -> bool:
+        said = [each.strict for each in field.metadata if isinstance(each, Strict)]
+        return said[-1] if said else self.record_class.model_config.get("strict") is True
 
     def _why_no_fast_accept(self) -> str | None:
         try:
@@ -121,10 +131,9 @@ class PydanticSchema(RecordSchema):
             if as_text and not self._has_nested:
                 return self.record_class.model_validate_strings(record)
             if as_text:  # which pydantic has no lists in: a cell of one is JSON
+                parsed = self._parsed
                 record = {
-                    key: self._by_key[key].handed(value, as_text=True)
-                    if key in self._by_key
-                    else value
+                    key: parsed[key].handed(value, as_text=True) if key in parsed else value
                     for key, value in record.items()
                 }
             if self._with_entries:
@@ -164,13 +173,6 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     return f"default {field.default!r}" if field.default_factory is None else "with a default"
-
-
-def _field_type(annotation: Any, said: Iterable[Any]) -> ColumnType | NoColumnTypeError:
-    try:
-        return column_type(annotation, said, _members_of)
-    except NoColumnTypeError as reason:
-        return reason
 
 
 def _members_of(annotation: Any) -> Mapping[str, tuple[Any, Iterable[Any]]] | None:

@@ -14,15 +14,10 @@ from model_dofns.schemas.base import (
     DescribedField,
     Record,
     RecordSchema,
-    has_entries,
-    is_nested,
     verdict,
 )
-from model_dofns.schemas.column_types import (
-    ColumnType,
-    NoColumnTypeError,
-    json_in,
-)
+from model_dofns.schemas.column_types import ColumnType, NoColumnTypeError
+from model_dofns.schemas.json_values import json_in
 from model_dofns.schemas.pydantic_classes import annotation_text, described
 
 
@@ -43,8 +38,8 @@ class PydanticV1Schema(RecordSchema):
         )
         self.fast_accept_off = "it is a class of pydantic 1, which alone judges its records"
         by_key = {key: kind for name, kind in self.column_types.items() for key in self.keys[name]}
-        self._nested = frozenset(key for key, kind in by_key.items() if is_nested(kind))
-        self._with_entries = {key: kind for key, kind in by_key.items() if has_entries(kind)}
+        self._nested = frozenset(key for key, kind in by_key.items() if kind.is_nested)
+        self._with_entries = {key: kind for key, kind in by_key.items() if kind.read_differs}
 
     @property
     def reads_whole_record(self) -> bool:
@@ -72,11 +67,10 @@ class PydanticV1Schema(RecordSchema):
             values |= {k: json_in(v) for k, v in values.items() if k in self._nested}
         for key in self._with_entries.keys() & values.keys():
             values[key] = self._with_entries[key].read(values[key])
-        if by_name:
-            fields = self.record_class.__fields__
-            values = {fields[k].alias if k in fields else k: v for k, v in values.items()}
         try:
-            return self.record_class.parse_obj(values)
+            return self.record_class.parse_obj(
+                _by_alias(values, self.record_class) if by_name else values
+            )
         except v1.ValidationError as error:
             raise RecordError("ValidationError", _described(error)) from error
         except BaseException as error:  # a validator of the author's own: that is its verdict
@@ -87,6 +81,30 @@ class PydanticV1Schema(RecordSchema):
 
     def value(self, instance: Any, name: str) -> Any:
         return getattr(instance, name, None)
+
+
+def _by_alias(record: Mapping[str, Any], record_class: type[v1.BaseModel]) -> dict[str, Any]:
+    """A record by aliases in place of names, to any depth."""
+    fields = record_class.__fields__
+    return {
+        fields[name].alias if name in fields else name: (
+            _value_by_alias(value, fields[name]) if name in fields else value
+        )
+        for name, value in record.items()
+    }
+
+
+def _value_by_alias(value: Any, field: Any) -> Any:
+    inner = field.type_
+    if not (isinstance(inner, type) and issubclass(inner, v1.BaseModel)):
+        return value
+    if isinstance(value, list):
+        return [_value_by_alias(item, field) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if field.key_field is not None:  # of a mapping to such records
+        return {key: _by_alias(item, inner) for key, item in value.items()}
+    return _by_alias(value, inner)
 
 
 def _field_type(field: Any) -> ColumnType | NoColumnTypeError:

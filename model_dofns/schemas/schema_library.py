@@ -14,7 +14,7 @@ import schema as library
 
 from model_dofns.exceptions import ModelError, RecordError
 from model_dofns.schemas.annotations import column_type, plain_members
-from model_dofns.schemas.base import DescribedField, Record, RecordSchema, verdict
+from model_dofns.schemas.base import DescribedField, column_type_or_reason
 from model_dofns.schemas.column_types import (
     ColumnType,
     Items,
@@ -23,9 +23,10 @@ from model_dofns.schemas.column_types import (
     Plain,
     plain_type_of,
 )
+from model_dofns.schemas.dicts import DictSchema
 
 
-class SchemaLibrarySchema(RecordSchema):
+class SchemaLibrarySchema(DictSchema):
     """A ``Schema`` of a dict.
 
     The model is handed the record as it was judged, without what a ``Use`` or a default would make
@@ -37,13 +38,14 @@ class SchemaLibrarySchema(RecordSchema):
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
-        self._nodes = _named(schema.schema)
-        if self._nodes is None:
+        named = _named(schema.schema)
+        if named is None:
             raise ModelError(f"{schema!r} is no Schema of a dict, which a record is")
+        self._nodes = {name: node for name, (node, _) in named.items()}
         super().__init__(
             schema.name or "the Schema",
-            {name: frozenset({name}) for name in self._nodes},
-            {name: _column_type(node) for name, (node, _) in self._nodes.items()},
+            {name: column_type_or_reason(_type_of, node) for name, node in self._nodes.items()},
+            frozenset(name for name, (_, optional) in named.items() if optional),
         )
         self.fast_accept_off = "it is a Schema of the library 'schema', which alone judges records"
 
@@ -56,54 +58,22 @@ class SchemaLibrarySchema(RecordSchema):
         return said
 
     def described_fields(self) -> list[DescribedField]:
-        assert self._nodes is not None
         return [
-            DescribedField(name, _described(node), "may be absent" if optional else "required")
-            for name, (node, optional) in self._nodes.items()
+            DescribedField(
+                name, _described(node), "may be absent" if name in self._optional else "required"
+            )
+            for name, node in self._nodes.items()
         ]
 
-    def judge(
-        self, record: Record, *, by_name: bool = False, as_text: bool = False
-    ) -> dict[str, Any]:
-        handed = {
-            name: self.column_types[name].handed(value, as_text=as_text)
-            if name in self.column_types
-            else value
-            for name, value in record.items()
-            if name in self.keys
-        }
+    def _other(self, value: Any) -> Any:
+        return value  # Python's types, which this library knows
+
+    def _refuse(self, handed: dict[str, Any]) -> None:
         try:
             self._schema.validate(handed)
         except library.SchemaError as error:
             message = ": ".join(filter(None, str(error.code).split("\n")))
             raise RecordError(type(error).__name__, message.replace("::", ":")) from error
-        except BaseException as error:  # a function of the author's own: that is its verdict
-            raise verdict(error) from error
-        return handed
-
-    def is_record(self, value: Any) -> bool:
-        return isinstance(value, Mapping)
-
-    def value(self, instance: Any, name: str) -> Any:
-        return instance.get(name)
-
-    def values(self, instance: Any) -> tuple[Any, ...]:
-        assert self._nodes is not None
-        return tuple(
-            None
-            if name not in instance and self._nodes[name][1]
-            else kind.stored(name, self.value(instance, name))
-            for name, kind in self.column_types.items()
-        )
-
-    def from_columns(self, record: Record) -> Record:
-        """A null is a field that is absent, where it may be absent and not null."""
-        assert self._nodes is not None
-        return {
-            name: value
-            for name, value in super().from_columns(record).items()
-            if value is not None or not self._nodes[name][1] or self.nullable[name]
-        }
 
 
 def _named(node: Any) -> dict[str, tuple[Any, bool]] | None:
@@ -120,13 +90,6 @@ def _named(node: Any) -> dict[str, tuple[Any, bool]] | None:
         if isinstance(key, str):
             named[key] = (value, optional)
     return named
-
-
-def _column_type(node: Any) -> ColumnType | NoColumnTypeError:
-    try:
-        return _type_of(node)
-    except NoColumnTypeError as reason:
-        return reason
 
 
 def _type_of(node: Any) -> ColumnType:

@@ -20,6 +20,7 @@ from job_runs import DATA_FORMATS
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
@@ -210,8 +211,27 @@ def test_the_manifest_names_the_decorators(models_file: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("installed", "version"),
+    [
+        ("1.2", "1.2.0"),
+        ("1.2.3", "1.2.3"),
+        ("1.0rc1", "0.0.0+1.0rc1"),
+        ("1.2.3.4", "0.0.0+1.2.3.4"),
+    ],
+)
+def test_a_package_s_version_becomes_a_semantic_one(
+    installed: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = {"old_charges": ["old-charges"]}
+    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: owners)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: installed)
+    assert ModelSpec("old_charges:FirstModel").load(fresh=True).version == version
+
+
+@pytest.mark.parametrize(
     ("spec", "said"),
     [
+        (ModelSpec("old_charges:FailingModel"), "FailingModel.output_schema raised KeyError"),
         (ModelSpec("old_charges:BareModel"), "no input_schema and no output_schema"),
         (ModelSpec("old_charges:BareModel", metadata={"name": "x"}), "unknown keys: name"),
         (ModelSpec("old_charges:OwnContract"), "it has no predict"),
@@ -286,6 +306,15 @@ def test_a_contract_of_ones_own_is_known_by_an_adapter(monkeypatch: pytest.Monke
     record = {name: value for name, value in GOOD[0].items() if name not in ("id", "other")}
     assert scored_lines(scorer, record, {"age": 1}) == [("validate", "ValidationError")]
     assert isinstance(ModelSpec("insurance:ChargesModel").load(fresh=True), ForeignModel)
+
+
+def test_an_adapter_that_cannot_be_imported_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    point = EntryPoint("house", "no_such_package:adapt", adapters.ADAPTER_GROUP)
+    monkeypatch.setattr(adapters, "entry_points", lambda group: [point])
+    assert ModelSpec("insurance:ChargesModel").load(fresh=True).version == "0.2.0"
+    assert "The adapter 'house'" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -410,6 +439,20 @@ def test_what_an_estimator_predicts_one_by_one_and_by_the_batch(
     assert together == expected
     assert alone == expected
     assert model.predict_batch(batch.slice(0, 0)).num_rows == 0
+
+
+def test_a_label_is_what_the_estimator_predicts_whatever_is_most_probable(tmp_path: Path) -> None:
+    numbers = X[["age", "bmi"]].fillna(0)
+    tuned = FixedThresholdClassifier(LogisticRegression(), threshold=0.999).fit(numbers, LABELS)
+    file = saved(tmp_path / "m.joblib", tuned)
+    features = [{"age": "int"}, {"bmi": "float"}]
+    model = sklearn_spec(file, features=features, probabilities=True).load()
+    batch = pa.RecordBatch.from_pandas(numbers, preserve_index=False)
+    found = model.predict_batch(batch).to_pydict()
+    assert found["label"] == tuned.predict(numbers).tolist()
+    assert min(found["probability"]) < 0.5
+    told = [found[f"probability_{label}"][i] for i, label in enumerate(found["label"])]
+    assert found["probability"] == told
 
 
 def test_a_file_is_its_version_and_its_name(tmp_path: Path) -> None:

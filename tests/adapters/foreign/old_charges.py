@@ -55,6 +55,12 @@ class BareModel:
         return charges({"smoker": False, **data})
 
 
+class FailingModel(BareModel):
+    @property
+    def output_schema(self):
+        return {}["no such key"]
+
+
 class OwnContract:
     """Of a contract that is known to no one but its adapter."""
 
