@@ -161,8 +161,15 @@ class ModelSpec:
         instance = self._instance()
         for decorator in self.decorators:
             instance = decorator._instance(instance)
-        model = adapted(instance, self.metadata, self.class_path)
-        check_contract(model, self.class_path)
+        try:
+            model = adapted(instance, self.metadata, self.class_path)
+            check_contract(model, self.class_path)
+        except ModelError:
+            raise
+        except Exception as error:  # a property of the author's
+            raise ModelError(
+                f"asking {self.class_path} what it is raised {type(error).__name__}: {error}"
+            ) from error
         return model
 
     def _instance(self, *arguments: Any) -> Any:

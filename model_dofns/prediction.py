@@ -156,7 +156,12 @@ class Predictor(ABC):
         return Failure(row, "predict", type(error).__name__, told(error))
 
     def _checked(
-        self, rows: Rows, outputs: pa.RecordBatch, failures: list[Failure]
+        self,
+        rows: Rows,
+        outputs: pa.RecordBatch,
+        failures: list[Failure],
+        *,
+        are_judged: bool = False,
     ) -> tuple[Rows, pa.RecordBatch]:
         """The predictions that the output class takes; the others become failures.
 
@@ -166,12 +171,12 @@ class Predictor(ABC):
         if len(rows):
             self._failures_from_start = None
         outputs, finite = self._without_infinities(rows, outputs, failures)
-        taken = self._output.accept(outputs)
-        accepted = finite & (False if taken is None else taken[1])
+        taken = None if are_judged else self._output.accept(outputs)
+        accepted = finite & (are_judged if taken is None else taken[1])
         if accepted.all():
             return rows, outputs
         judged: list[tuple[int, tuple[Any, ...]]] = []
-        for i in np.flatnonzero(finite & ~accepted):
+        for i in np.flatnonzero(finite & ~accepted):  # none of those that are judged
             row = int(rows[i])
             try:
                 judged.append((row, self._output.rejudged(outputs.slice(i, 1))))
@@ -216,8 +221,8 @@ class Predictor(ABC):
             except RecordError as error:
                 failures.append(Failure(int(rows[i]), "output", error.error, error.message))
                 fit[i] = False
-            except UnicodeDecodeError:
-                continue  # for the judge to refuse
+            except Exception:  # noqa: BLE001, S112  # what Python cannot hold is for the judge
+                continue
         return pa.concat_arrays([column, pa.array(values, column.type)]).take(pa.array(indices))
 
 
@@ -342,12 +347,18 @@ class RecordPredictor(Predictor):
             try:
                 values.append(self._predict(instance, outcome))
                 rows.append(row)
+            except RecordError as error:  # the output class refuses what was returned
+                self._failures_from_start = None
+                failures.append(Failure(row, "output", error.error, error.message))
             except BaseException as error:
                 if is_interrupt(error):
                     raise
                 failures.append(self._failure(row, error))
         outcome.rows, outcome.predictions = self._checked(
-            np.array(rows, np.int64), self._output.batch(values), failures
+            np.array(rows, np.int64),
+            self._output.batch(values),
+            failures,
+            are_judged=self._output.fast_accept_off is not None,
         )
         return outcome
 
@@ -361,12 +372,17 @@ class RecordPredictor(Predictor):
             outcome.seconds += time.perf_counter() - begin
         if not self._output.is_record(output):
             raise UnfitOutputError(
-                f"predict must return a {self._output.name}, and returned a {type(output).__name__}"
+                f"predict must return a {self._output.record_name}, and returned a"
+                f" {type(output).__name__}"
             )
         try:
-            return self._output.values(output)
+            values = self._output.values(output)
         except RecordError as error:
             raise UnfitOutputError(error.message) from error
+        if self._output.fast_accept_off is not None:
+            # A verdict alone: a validator that changes values has changed these already.
+            self._output.refuse_unfit(output)
+        return values
 
 
 def _has_infinities(column: pa.Array) -> bool:

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "model_dofns.exceptions": set(),
     "model_dofns.rejects": set(),
     "model_dofns.ml_model": set(),
-    "model_dofns.adapters": {"model_dofns.ml_model"},
+    "model_dofns.adapters": {"model_dofns.ml_model", "model_dofns.schemas"},
     "model_dofns.model_spec": {
         "model_dofns.adapters",
         "model_dofns.ml_model",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
-from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, v1
+from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, field_validator, v1
 
 from model_dofns import ModelSpec, Scorer
 from model_dofns.formats import FORMATS
@@ -307,3 +307,73 @@ def test_a_float_inside_that_is_not_finite_is_null_or_a_reject_and_bad_text_a_re
     ]
     told = [json.loads(line)["prediction"] for line in bytes(scored.predictions).splitlines()]
     assert told == [{"scores": [1.0, None], "strict": {"a": 1.0}, "texts": ["a"]}] * 2
+
+
+class Percent(BaseModel):
+    p: float
+
+    @field_validator("p")
+    @classmethod
+    def hundredfold(cls, value: float) -> float:
+        return value * 100
+
+
+class PercentModel(MLModel):
+    display_name = qualified_name = description = "percent"
+    version = "1.0.0"
+    input_schema = Place
+    output_schema = Percent
+
+    def predict(self, record: Any) -> Any:
+        return Percent(p=record.height)
+
+
+class StrictOutput(BaseModel, strict=True):
+    pair: tuple[int, ...] = (1, 2)
+    key: uuid.UUID = uuid.UUID(int=5)
+    at: datetime.datetime
+
+
+class ExtremeModel(PercentModel):
+    output_schema = StrictOutput
+
+    def predict(self, record: Any) -> Any:
+        at = datetime.datetime(1, 1, 1, tzinfo=ZONE) if record.height else VALUES["aware"][0]
+        return StrictOutput(at=at)
+
+
+def test_what_predict_returned_is_judged_and_not_changed_again() -> None:
+    scored = Scorer(ModelSpec(f"{__name__}:PercentModel")).score(PLACES)
+    assert json.loads(bytes(scored.predictions).splitlines()[0])["prediction"] == {"p": 100.0}
+    assert [(each.stage, each.error) for each in scored.rejects] == [("predict", "ValidationError")]
+
+
+def test_a_strict_class_takes_its_own_instances_and_no_instant_beyond_time() -> None:
+    scored = Scorer(ModelSpec(f"{__name__}:ExtremeModel")).score(PLACES)
+    assert [(each.stage, each.error) for each in scored.rejects] == [("output", "UnfitOutput")]
+    assert "in UTC" in scored.rejects[0].message
+    (told,) = map(json.loads, bytes(scored.predictions).splitlines())
+    assert told["prediction"]["pair"] == [1, 2]
+
+
+PLACES = Block("jsonl", "a", b'{"name":"a","height":1}\n{"name":"b"}\n', 0)
+
+
+def test_a_map_with_a_key_that_is_no_text_is_a_reject() -> None:
+    keys = pa.array([b"\xff"]).view(pa.string())
+    scores = pa.MapArray.from_arrays([0, 1], keys, pa.array([1.0]))
+    fields = fields_of(OldEchoModel)
+    columns = {n: pa.array([VALUES[n][0]], TYPES.get(n)) for n in fields} | {"scores": scores}
+    block = Block("parquet", "a", pa.RecordBatch.from_pydict(columns), 0)
+    (reject,) = scorer_of(OldEchoModel).score(block).rejects
+    assert reject.error == "InvalidUTF8"
+
+
+def test_cells_nested_too_deep_are_a_reject() -> None:
+    fields = fields_of(DictEchoModel)
+    for name in fields:
+        cells = ["[" * 700 + "]" * 700 if each == name else "1" for each in fields]
+        block = Block("csv", "a", ",".join(cells).encode() + b"\n", 0)
+        assert [each.stage for each in scorer_of(DictEchoModel).score(block).rejects] == [
+            "validate"
+        ]

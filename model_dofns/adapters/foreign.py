@@ -77,7 +77,7 @@ def foreign_model(instance: Any, metadata: Mapping[str, Any], name: str) -> Fore
             f"'metadata' of {name} has unknown keys: {', '.join(sorted(unknown))}; known are:"
             f" {', '.join(SAID)}"
         )
-    said = {key: metadata.get(key, _own(instance, key)) for key in SAID}
+    said = {key: metadata[key] if key in metadata else _own(instance, key) for key in SAID}
     has_schemas = said["input_schema"] is not None and said["output_schema"] is not None
     if callable(getattr(instance, "get_params", None)) and not has_schemas:
         raise ModelError(

@@ -35,6 +35,7 @@ from pydantic import BaseModel, PydanticUserError, create_model
 
 from model_dofns.exceptions import ModelError
 from model_dofns.ml_model import MLModel
+from model_dofns.schemas import record_schema
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class SklearnModel(MLModel):
         file: str,
         features: Sequence[Feature],
         probabilities: bool = False,
-        sha256: str | None = None,
+        sha256: str = "",
         trusted: Sequence[str] = (),
         display_name: str | None = None,
         qualified_name: str | None = None,
@@ -81,9 +82,12 @@ class SklearnModel(MLModel):
     ) -> None:
         content = _read(file)
         digest = _checked_digest(file, content, sha256)
-        self._estimator = _loaded(file, content, trusted, pinned=sha256 is not None)
+        self._estimator = _loaded(file, content, trusted, pinned=sha256 != "")
         _refuse_unfitted(file, self._estimator)
-        kinds = dict(_feature(each) for each in features)
+        named = [_feature(each) for each in features]
+        kinds = dict(named)
+        if len(kinds) < len(named):
+            raise ModelError(f"a feature is named twice: {[name for name, _ in named]}")
         self._names = tuple(kinds)
         self._refuse_other_features(file)
         self._texts = any(not _is_number(kind) for kind in kinds.values())
@@ -102,6 +106,11 @@ class SklearnModel(MLModel):
             raise ModelError(
                 f"the features {list(kinds)} have no names of fields: {error}"
             ) from error
+        if list(self.input_schema.model_fields) != list(kinds):  # what begins with _ is none
+            raise ModelError(f"the features {list(kinds)} have other names than fields may have")
+        self._columns = record_schema(self.input_schema).arrow_schema
+        if not isinstance(probabilities, bool):
+            raise ModelError(f"probabilities must be true or false, and is {probabilities!r}")
         self._probabilities = probabilities
         self.output_schema = self._output_schema(file)
 
@@ -145,7 +154,7 @@ class SklearnModel(MLModel):
     def predict(self, record: Any) -> Any:
         """The prediction of one record, by way of a batch of one."""
         values = {name: [getattr(record, name)] for name in self._names}
-        (row,) = self.predict_batch(pa.RecordBatch.from_pydict(values)).to_pylist()
+        (row,) = self.predict_batch(pa.RecordBatch.from_pydict(values, self._columns)).to_pylist()
         return self.output_schema(**row)
 
     def predict_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -155,12 +164,20 @@ class SklearnModel(MLModel):
             return pa.RecordBatch.from_pydict({name: [] for name in schema})
         rows = self._rows(batch)
         if not self._probabilities:
-            return _columns(schema, [np.asarray(self._estimator.predict(rows))])
+            return _columns(schema, [self._predictions(rows)])
         probabilities = np.asarray(self._estimator.predict_proba(rows), np.float64)
         # Not always the most probable ones: thresholds may be tuned.
-        labels = np.asarray(self._estimator.predict(rows))
+        labels = self._predictions(rows)
         is_label = labels[:, None] == np.asarray(self._estimator.classes_)[None, :]
         return _columns(schema, [labels, probabilities[is_label], *probabilities.T])
+
+    def _predictions(self, rows: Any) -> Any:
+        found = np.asarray(self._estimator.predict(rows))
+        if found.ndim == 2 and found.shape[1] == 1:  # fitted on a column of targets
+            return found[:, 0]
+        if found.ndim != 1:
+            raise ValueError(f"the estimator has {found.shape[1]} predictions a row, and not one")
+        return found
 
     def _rows(self, batch: pa.RecordBatch) -> Any:
         """The features as the estimator was fitted on them: with their names, or without."""
@@ -185,9 +202,11 @@ def _read(file: str) -> bytes:
         ) from error
 
 
-def _checked_digest(file: str, content: bytes, pinned: str | None) -> str:
+def _checked_digest(file: str, content: bytes, pinned: Any) -> str:
     digest = hashlib.sha256(content).hexdigest()
-    if pinned is not None and pinned.lower().removeprefix("sha256:") != digest:
+    if not isinstance(pinned, str):  # a key left empty; digits without quotes
+        raise ModelError(f"sha256 of {file} must be a digest in quotes, and is {pinned!r}")
+    if pinned and pinned.lower().removeprefix("sha256:") != digest:
         raise ModelError(
             f"the estimator's file {file} has the SHA-256 digest {digest}, and {pinned} is pinned:"
             " it is another file, and was not loaded"
@@ -265,11 +284,12 @@ def _feature(said: Feature) -> tuple[str, tuple[Any, bool]]:
         if plain is not None:
             optional = kind.endswith("?")
             return name, (plain | None if optional else plain, optional)
-    elif kind and len({type(value) for value in kind}) == 1 and isinstance(kind[0], (str, int)):
+    elif kind and {type(value) for value in kind} in ({str}, {int}):
         return name, (Literal[tuple(kind)], False)
     raise ModelError(
         f"the feature {name!r} is of type {kind!r}, which must be one of {', '.join(_TYPES)}, with"
-        " a '?' where it may be None, or a list of categories"
+        " a '?' where it may be None, or a list of categories that are all text or all integers"
+        " (in YAML, yes and no are text in quotes alone)"
     )
 
 

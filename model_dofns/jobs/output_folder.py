@@ -220,6 +220,32 @@ class OutputFolder:
             file.write(content)
         self.store.rename([written], [target])
 
+    def refuse_folders_of_models(self) -> None:
+        """Refuse a folder with folders in it that an earlier job filled for several models.
+
+        They would stand beside what this job writes, and be read with it.
+
+        Raises:
+            OutputFolderError: there are such, or the folder cannot be looked into.
+        """
+        try:
+            below = sorted(
+                name
+                for name in self.store.names(self.path)
+                if not name.startswith(("part-", "_"))  # of which there may be thousands
+                and (
+                    self.store.exists(posixpath.join(self.path, name, JOB_FILE))
+                    or self.store.exists(posixpath.join(self.path, name, MANIFEST_FILE))
+                )
+            )
+        except (OSError, ValueError) as error:
+            raise self._unusable(error) from error
+        if below:
+            raise OutputFolderError(
+                f"the output folder {self.path} has folders of several models: {', '.join(below)};"
+                " name another one, or remove them yourself"
+            )
+
     def remove_leftovers(self) -> None:
         """Remove what earlier jobs left in passing that were killed.
 

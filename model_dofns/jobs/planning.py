@@ -103,6 +103,8 @@ class Job:
             self.folder.remove_leftovers()
 
     def _refuse_unfit_top(self) -> None:
+        if not self.options.is_several:
+            self.folder.refuse_folders_of_models()
         if self.options.is_several:
             names = [target.name for target in self.targets]
             self.folder.refuse_as_top(names, has_manifest=self.router is not None)

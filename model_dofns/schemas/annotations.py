@@ -70,7 +70,10 @@ def column_type(
         annotation = annotation.__value__
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return column_type(arguments[0], [*arguments[1:], *said], members_of, above)
+        inside = [each for said_ in arguments[1:] for each in getattr(said_, "metadata", [said_])]
+        return column_type(arguments[0], [*inside, *said], members_of, above)
+    if origin in (typing_extensions.Required, typing_extensions.NotRequired):
+        return column_type(arguments[0], said, members_of, above)
     if origin in (Union, types.UnionType):
         others = [each for each in arguments if each is not type(None)]
         if len(others) != 1 or len(others) == len(arguments):
@@ -115,7 +118,8 @@ def column_type(
         members=tuple(
             (name, column_type(member, beside, members_of, below))
             for name, (member, beside) in members.items()
-        )
+        ),
+        optional=getattr(annotation, "__optional_keys__", frozenset()),  # of a typed dict
     )
 
 
@@ -131,10 +135,14 @@ def plain_members(annotation: Any) -> Mapping[str, tuple[Any, Iterable[Any]]] | 
 
 def _decimal(said: Iterable[Any]) -> Decimal:
     """With the digits and places that pydantic's ``Field`` says."""
-    digits, places = DECIMAL_DIGITS, DECIMAL_PLACES
+    digits = places = None
     for each in said:
         digits = _or(digits, getattr(each, "max_digits", None))
         places = _or(places, getattr(each, "decimal_places", None))
+    if digits is None or places is None:  # so many digits in all say nothing of those before it
+        digits, places = DECIMAL_DIGITS, _or(DECIMAL_PLACES, places)
+    assert digits is not None
+    assert places is not None
     if not places <= digits <= DECIMAL_DIGITS:
         raise NoColumnTypeError(
             f"a decimal of {digits} digits, {places} of them behind the point: no column holds more"
@@ -143,5 +151,5 @@ def _decimal(said: Iterable[Any]) -> Decimal:
     return Decimal(digits=digits, places=places)
 
 
-def _or(default: int, found: int | None) -> int:
+def _or(default: int | None, found: int | None) -> int | None:
     return default if found is None else found

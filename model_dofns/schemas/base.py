@@ -39,6 +39,7 @@ class RecordSchema(ABC):
         column_types: of the fields; the error instead of one that has none.
 
     Attributes:
+        record_name: what a record is called, for messages: the class's name, or a dict.
         names: the fields, in order.
         input_names: all keys.
         nullable: by field, whether its column may have nulls.
@@ -53,7 +54,7 @@ class RecordSchema(ABC):
         keys: Mapping[str, frozenset[str]],
         column_types: Mapping[str, ColumnType | NoColumnTypeError],
     ) -> None:
-        self.name = name
+        self.name = self.record_name = name
         self.names = tuple(keys)
         self.keys = dict(keys)
         self.input_names = frozenset[str]().union(*keys.values())
@@ -117,6 +118,14 @@ class RecordSchema(ABC):
     def is_record(self, value: Any) -> bool:
         """Whether a value is what :meth:`judge` returns, to the eye: a prediction must be."""
 
+    @abstractmethod
+    def refuse_unfit(self, instance: Any) -> None:
+        """Have the judge look at what ``predict`` returned, which it may not have seen before.
+
+        Raises:
+            RecordError: it refuses it.
+        """
+
     def accept(
         self, columns: pa.RecordBatch, *, as_text: bool = False
     ) -> tuple[pa.RecordBatch, Mask] | None:
@@ -166,7 +175,12 @@ class RecordSchema(ABC):
         Raises:
             RecordError: it does not.
         """
-        (record,) = row.to_pylist()
+        try:
+            (record,) = row.to_pylist()
+        except UnicodeDecodeError:
+            raise
+        except Exception as error:  # a date or a time that Python cannot hold
+            raise RecordError("InvalidValue", f"{type(error).__name__}: {told(error)}") from error
         return self.values(self.judge(self.from_columns(record), by_name=True))
 
     def from_columns(self, record: Record) -> Record:

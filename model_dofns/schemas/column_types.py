@@ -166,7 +166,13 @@ class Instant(ColumnType):
     def _stored(self, where: str, value: Any) -> Any:
         if not isinstance(value, datetime.datetime):
             raise _unfit(where, value, "datetime")
-        return value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
+        if value.tzinfo is None:
+            return value.replace(tzinfo=datetime.UTC)
+        try:
+            return value.astimezone(datetime.UTC)
+        except OverflowError:
+            message = f"{where}: {value} is before the year 1 or after 9999, in UTC"
+            raise RecordError("NumberOutOfRange", message) from None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class DictSchema(RecordSchema):
         optional: frozenset[str],
     ) -> None:
         super().__init__(name, {field: frozenset({field}) for field in column_types}, column_types)
+        self.record_name = "dict"
         self._optional = optional
 
     def judge(
@@ -64,6 +65,9 @@ class DictSchema(RecordSchema):
         Raises:
             RecordError: it refuses it.
         """
+
+    def refuse_unfit(self, instance: Any) -> None:
+        self.judge(instance)
 
     def is_record(self, value: Any) -> bool:
         return isinstance(value, Mapping)

@@ -47,6 +47,10 @@ class JSONSchema(DictSchema):
             self._top = _resolved(self._schema, self._schema)
         except NoColumnTypeError as reason:
             raise ModelError(f"the JSON Schema {self._schema!r} is {reason}") from reason
+        if self._top.get("type", "object") != "object":
+            raise ModelError(
+                f"the JSON Schema {self._schema!r} is none of an object, as records are"
+            )
         properties = self._top.get("properties", {})
         required = frozenset(self._top.get("required", ()))
         self._reads_whole_record = bool(

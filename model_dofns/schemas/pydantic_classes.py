@@ -147,6 +147,9 @@ class PydanticSchema(RecordSchema):
         except BaseException as error:  # a validator of the author's own: that is its verdict
             raise verdict(error) from error
 
+    def refuse_unfit(self, instance: BaseModel) -> None:
+        self.judge(dict(instance), by_name=True)
+
     def is_record(self, value: Any) -> bool:
         return isinstance(value, self.record_class)
 

@@ -63,11 +63,11 @@ class PydanticV1Schema(RecordSchema):
         self, record: Record, *, by_name: bool = False, as_text: bool = False
     ) -> v1.BaseModel:
         values = dict(record)
-        if as_text:
-            values |= {k: json_in(v) for k, v in values.items() if k in self._nested}
-        for key in self._with_entries.keys() & values.keys():
-            values[key] = self._with_entries[key].read(values[key])
         try:
+            if as_text:
+                values |= {k: json_in(v) for k, v in values.items() if k in self._nested}
+            for key in self._with_entries.keys() & values.keys():
+                values[key] = self._with_entries[key].read(values[key])
             return self.record_class.parse_obj(
                 _by_alias(values, self.record_class) if by_name else values
             )
@@ -75,6 +75,9 @@ class PydanticV1Schema(RecordSchema):
             raise RecordError("ValidationError", _described(error)) from error
         except BaseException as error:  # a validator of the author's own: that is its verdict
             raise verdict(error) from error
+
+    def refuse_unfit(self, instance: v1.BaseModel) -> None:
+        self.judge(dict(instance), by_name=True)
 
     def is_record(self, value: Any) -> bool:
         return isinstance(value, self.record_class)

@@ -1,7 +1,8 @@
 """A ``Schema`` of the library ``schema`` (https://pypi.org/project/schema/): records are dicts.
 
 It takes types at their word: 5 is no float to it, and a key that it does not name is an error. So
-it is handed the fields that it names, and floats for integers where it wants floats.
+it is handed the fields that it names, and floats for integers where it wants floats. Where it has
+patterns of names it is handed all fields.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class SchemaLibrarySchema(DictSchema):
         named = _named(schema.schema)
         if named is None:
             raise ModelError(f"{schema!r} is no Schema of a dict, which a record is")
+        self._has_patterns = len(named) < len(_keys(schema.schema))
         self._nodes = {name: node for name, (node, _) in named.items()}
         super().__init__(
             schema.name or "the Schema",
@@ -51,7 +53,7 @@ class SchemaLibrarySchema(DictSchema):
 
     @property
     def reads_whole_record(self) -> bool:
-        return False
+        return self._has_patterns
 
     def json_schema(self) -> dict[str, Any]:
         said: dict[str, Any] = self._schema.json_schema("record")
@@ -74,6 +76,13 @@ class SchemaLibrarySchema(DictSchema):
         except library.SchemaError as error:
             message = ": ".join(filter(None, str(error.code).split("\n")))
             raise RecordError(type(error).__name__, message.replace("::", ":")) from error
+
+
+def _keys(node: Any) -> list[Any]:
+    """All keys that a dict's schema has an entry for: names, and patterns of names."""
+    while isinstance(node, library.Schema):
+        node = node.schema
+    return list(node)
 
 
 def _named(node: Any) -> dict[str, tuple[Any, bool]] | None:

@@ -19,6 +19,7 @@ import skops.io
 from job_runs import DATA_FORMATS
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
@@ -210,13 +211,16 @@ def test_the_manifest_names_the_decorators(models_file: Path, tmp_path: Path) ->
     assert manifest.model["decorators"] == ENTRIES["decorated"]["decorators"]
 
 
+WITH_FOUR = "0.0.0+1.2.3.4"
+
+
 @pytest.mark.parametrize(
     ("installed", "version"),
     [
         ("1.2", "1.2.0"),
         ("1.2.3", "1.2.3"),
         ("1.0rc1", "0.0.0+1.0rc1"),
-        ("1.2.3.4", "0.0.0+1.2.3.4"),
+        ("1.2.3.4", WITH_FOUR),
     ],
 )
 def test_a_package_s_version_becomes_a_semantic_one(
@@ -455,6 +459,19 @@ def test_a_label_is_what_the_estimator_predicts_whatever_is_most_probable(tmp_pa
     assert found["probability"] == told
 
 
+def test_a_null_is_the_same_one_by_one_and_by_the_batch(tmp_path: Path) -> None:
+    texts = pd.DataFrame({"region": ["a", "b", None, "a"]})
+    fill = SimpleImputer(strategy="constant", fill_value="b")
+    fitted = make_pipeline(fill, OneHotEncoder(), LogisticRegression()).fit(texts, [0, 1, 1, 0])
+    file = saved(tmp_path / "m.joblib", fitted)
+    spec = sklearn_spec(file, features=[{"region": "str?"}], probabilities=True)
+    model = spec.load()
+    batch = pa.RecordBatch.from_pydict({"region": pa.array(["a", None], pa.string())})
+    alone = model.predict(model.input_schema(region=None)).model_dump()
+    assert model.predict_batch(batch).to_pylist()[1] == pytest.approx(alone)
+    np.testing.assert_allclose(alone["probability_1"], fitted.predict_proba(texts)[2][1])
+
+
 def test_a_file_is_its_version_and_its_name(tmp_path: Path) -> None:
     fitted = pipeline(LogisticRegression()).fit(X, LABELS)
     model = sklearn_spec(saved(tmp_path / "delays.joblib", fitted)).load()
@@ -502,6 +519,10 @@ def test_a_pinned_file_is_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         ({"features": [{"age": "integer"}]}, "must be one of float, int"),
         ({"features": [{"age": []}]}, "must be one of float, int"),
         ({"features": ["age"]}, "must be one name and its type"),
+        ({"features": [{"age": [True, False]}]}, "in YAML, yes and no are text in quotes alone"),
+        ({"features": [{"age": "int"}, {"age": "float"}]}, "is named twice"),
+        ({"sha256": None}, "must be a digest in quotes, and is None"),
+        ({"probabilities": "no"}, "must be true or false"),
     ],
 )
 def test_what_does_not_fit_an_estimator_is_refused(

@@ -430,3 +430,33 @@ def test_a_plan_says_what_loading_took(tmp_path: Path, run: Run) -> None:
     assert 190 <= int(took[1]) <= 260
     ended = run(HERE["Beam"], *flags, "--no_preflight", files=given, out=tmp_path / "out")
     assert "what that takes is not known" in ended.out
+
+
+@BOTH
+def test_one_model_is_not_put_beside_the_folders_of_several(
+    engine: Engine, tmp_path: Path, run: Run
+) -> None:
+    given, out = tmp_path / "a.jsonl", tmp_path / "out"
+    write_lines(given, records(3))
+    several = ("--model", PLAIN, "--model", "models:JudgedModel")
+    assert run(engine, *several, files=given, out=out).exit_code == 0
+    before = snapshot(out)
+    for more in ((), ("--overwrite",), ("--overwrite", "--plan")):
+        ended = run(engine, "--model", PLAIN, *more, files=given, out=out)
+        assert ended.exit_code == 4
+        assert "has folders of several models: JudgedModel, PlainModel" in ended.err
+    assert snapshot(out) == before
+
+
+@BOTH
+def test_what_a_killed_job_left_above_the_folders_goes(
+    engine: Engine, tmp_path: Path, run: Run
+) -> None:
+    given, out = tmp_path / "a.jsonl", tmp_path / "out"
+    write_lines(given, records(3))
+    several = ("--model", PLAIN, "--model", "models:JudgedModel")
+    assert run(engine, *several, files=given, out=out).exit_code == 0
+    (out / "_temporary/killed").mkdir(parents=True)
+    (out / "_temporary/killed/plan").write_text("a secret")
+    assert run(engine, *several, "--overwrite", files=given, out=out).exit_code == 0
+    assert not (out / "_temporary").exists()

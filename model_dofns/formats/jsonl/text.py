@@ -116,7 +116,7 @@ def json_form(scalar: pa.Scalar, *, nulls_are_absent: bool = False) -> Any:
         items = ((name, scalar[i]) for i, name in enumerate(scalar.type.names))
         return {name: form(item) for name, item in items if item.is_valid or not nulls_are_absent}
     if pa.types.is_map(scalar.type) and _is_text(scalar.type.key_type):
-        keys = scalar.values.field(0).to_pylist()
+        keys = list(map(form, scalar.values.field(0)))
         if len(set(keys)) == len(keys):  # else it is more than an object can say
             return dict(zip(keys, map(form, scalar.values.field(1)), strict=True))
     if pa.types.is_nested(scalar.type):
