@@ -74,7 +74,10 @@ class Job:
         """
         self._refuse_unfit_top()
         overwrite = self.options.overwrite
-        return {folder.path: folder.check(overwrite=overwrite) for folder in self.folders}
+        found = {folder.path: folder.check(overwrite=overwrite) for folder in self.folders}
+        if not self.options.is_several:
+            self.folder.refuse_folders_of_models()
+        return found
 
     def prepare(self) -> None:
         """Make all folders ready; where one cannot be used, none is touched.
@@ -82,12 +85,10 @@ class Job:
         Raises:
             OutputFolderError: one cannot be used; see :meth:`OutputFolder.prepare`.
         """
-        self._refuse_unfit_top()
+        self.check_folders()
         overwrite = self.options.overwrite
         # The manifest of all goes first, as it comes last; and the folder of all must be empty.
         first, *others = reversed(self.folders)
-        for folder in others:
-            folder.check(overwrite=overwrite)
         first.prepare(overwrite=overwrite)
         ready = [first]
         for folder in others:
@@ -103,8 +104,6 @@ class Job:
             self.folder.remove_leftovers()
 
     def _refuse_unfit_top(self) -> None:
-        if not self.options.is_several:
-            self.folder.refuse_folders_of_models()
         if self.options.is_several:
             names = [target.name for target in self.targets]
             self.folder.refuse_as_top(names, has_manifest=self.router is not None)

@@ -438,10 +438,10 @@ def test_one_model_is_not_put_beside_the_folders_of_several(
 ) -> None:
     given, out = tmp_path / "a.jsonl", tmp_path / "out"
     write_lines(given, records(3))
-    several = ("--model", PLAIN, "--model", "models:JudgedModel")
-    assert run(engine, *several, files=given, out=out).exit_code == 0
+    several = ("--model", PLAIN, "--model", "models:JudgedModel", "--model_field", "colour")
+    assert run(engine, *several, "--max_errors", "100%", files=given, out=out).exit_code == 0
     before = snapshot(out)
-    for more in ((), ("--overwrite",), ("--overwrite", "--plan")):
+    for more in (("--overwrite",), ("--overwrite", "--plan")):
         ended = run(engine, "--model", PLAIN, *more, files=given, out=out)
         assert ended.exit_code == 4
         assert "has folders of several models: JudgedModel, PlainModel" in ended.err
