@@ -23,7 +23,12 @@ MODELS = {  # models of these kinds
     "json-schema": ["jsonschema-rs>=0.30"],  # whose schemas are JSON Schemas
     "schema": ["schema>=0.7.5"],  # whose schemas are of the library schema
     "sklearn": ["joblib>=1.3", "pandas>=2.2", "scikit-learn>=1.5,<2", "skops>=0.11"],
+    "onnx": ["onnxruntime>=1.20", "skl2onnx>=1.19"],  # trees of scikit-learn, run by ONNX Runtime
 }
+BENCH = [  # beside the engines
+    "matplotlib>=3.9",  # draws what was measured
+    "psutil>=6",  # the memory of all processes of a job
+]
 TEST = [
     *BEAM,
     *MAPREDUCE,
@@ -46,6 +51,7 @@ TEST_CLOUD = [  # with the extras gcp and aws
 ]
 DEV = [
     *TEST,
+    *BENCH,
     "mypy>=1.11",
     "ruff>=0.6",
     "setuptools>=70",  # builds the editable installs of the development environment
@@ -79,6 +85,7 @@ setup(
         "emr": [*MAPREDUCE, "boto3>=1.34"],  # the launcher's; tasks need none of it
         "gcp": [requirement.replace("beam", "beam[gcp]") for requirement in BEAM],
         "aws": [requirement.replace("beam", "beam[aws]") for requirement in BEAM],
+        "bench": BENCH,
         "test": TEST,
         "test-cloud": TEST_CLOUD,
         "dev": DEV,
