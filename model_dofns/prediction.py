@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model_dofns.arrays import all_finite
 from model_dofns.exceptions import EveryPredictionFailsError, RecordError
 from model_dofns.formats.base import Candidates, Rows
 from model_dofns.schemas import RecordSchema, is_interrupt, told
@@ -194,16 +195,16 @@ class Predictor(ABC):
         fit: Mask = np.ones(len(rows), dtype=np.bool_)
         columns = []
         for name, column in zip(self._output.names, outputs.columns, strict=True):
-            if pa.types.is_floating(column.type):
+            if pa.types.is_floating(column.type) and not all_finite(column):
                 finite = pc.fill_null(pc.is_finite(column), True).to_numpy(zero_copy_only=False)
-                if not finite.all() and not self._output.nullable[name]:
+                if not self._output.nullable[name]:
                     for i in np.flatnonzero(fit & ~finite):
                         message = f"{name}: {column[i].as_py()} is not finite"
                         failures.append(Failure(int(rows[i]), "output", "NotFinite", message))
                     fit &= finite
-                elif not finite.all():
+                else:
                     column = pc.if_else(pa.array(finite), column, None)
-            elif _has_infinities(column):
+            elif pa.types.is_nested(column.type) and _has_infinities(column):
                 column = self._nested_without_infinities(rows, name, column, fit, failures)
             columns.append(column)
         return pa.RecordBatch.from_arrays(columns, schema=outputs.schema), fit

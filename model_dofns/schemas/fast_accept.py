@@ -8,6 +8,7 @@ the future, shows there as a node or a key that is not on the list.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -18,6 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from model_dofns.arrays import all_finite
+
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 ARROW_TYPES: dict[type, pa.DataType] = {
@@ -27,11 +30,19 @@ ARROW_TYPES: dict[type, pa.DataType] = {
     bool: pa.bool_(),
 }
 INT64 = range(-(2**63), 2**63)
-_BOUNDS: dict[str, Callable[..., pa.Array]] = {
+Bounds: TypeAlias = tuple[tuple[str, int | float], ...]
+# Which values of a column meet a bound; and whether one does.
+_MEET: dict[str, Callable[..., pa.Array]] = {
     "ge": pc.greater_equal,
     "gt": pc.greater,
     "le": pc.less_equal,
     "lt": pc.less,
+}
+_MEETS: dict[str, Callable[[Any, Any], bool]] = {
+    "ge": operator.ge,
+    "gt": operator.gt,
+    "le": operator.le,
+    "lt": operator.lt,
 }
 # Keys of a core schema that change no verdict: names, and what is only for JSON Schema.
 _HARMLESS = {"type", "ref", "metadata"}
@@ -46,7 +57,7 @@ class Rule:
     """What the fast accept knows of one field."""
 
     plain: type
-    bounds: tuple[tuple[str, int | float], ...] = ()
+    bounds: Bounds = ()
     min_length: int | None = None
     max_length: int | None = None
     allowed: tuple[Any, ...] | None = None
@@ -67,23 +78,41 @@ class Rule:
 
     def accepted(self, array: pa.Array) -> Mask:
         """The rows whose value of this field the judge would take."""
-        conditions = [_BOUNDS[key](array, bound) for key, bound in self.bounds]
-        if self.min_length is not None:
-            conditions.append(pc.greater_equal(pc.utf8_length(array), min(self.min_length, 2**31)))
-        if self.max_length is not None:
-            # No text is that long, and no Arrow integer larger.
-            conditions.append(pc.less_equal(pc.utf8_length(array), min(self.max_length, 2**31)))
+        conditions = _unmet(array, self.bounds)
+        if self._lengths:
+            conditions += _unmet(pc.utf8_length(array), self._lengths)
         if self.allowed is not None:
             conditions.append(pc.is_in(array, pa.array(self.allowed, array.type)))
-        if self.finite:
+        if self.finite and not all_finite(array):
             conditions.append(pc.is_finite(array))
         accepted: Mask = np.ones(len(array), dtype=np.bool_)
         for condition in conditions:
             accepted &= pc.fill_null(condition, False).to_numpy(zero_copy_only=False)
-        if array.null_count:
+        if array.null_count and (conditions or not self.null_is_default):
             # Where null is no default, a missing key and a null may be two things: for the judge.
             accepted[array.is_null().to_numpy(zero_copy_only=False)] = self.null_is_default
         return accepted
+
+    @property
+    def _lengths(self) -> Bounds:
+        """The bounds of a text's length."""
+        # No text is longer than that, and no Arrow integer larger.
+        said = (("ge", self.min_length), ("le", self.max_length))
+        return tuple((key, min(length, 2**31)) for key, length in said if length is not None)
+
+
+def _unmet(array: pa.Array, bounds: Bounds) -> list[pa.Array]:
+    """Of the bounds that not all values are in, which are; none where all are in all."""
+    if not bounds:
+        return []
+    if not pa.types.is_floating(array.type) or all_finite(array):  # else min_max passes over NaN
+        extremes = pc.min_max(array).as_py().values()
+        bounds = tuple(
+            (key, bound)
+            for key, bound in bounds
+            if not all(value is None or _MEETS[key](value, bound) for value in extremes)
+        )
+    return [_MEET[key](array, bound) for key, bound in bounds]
 
 
 def _same_values(found: pa.DataType, plain: type) -> bool:
@@ -173,10 +202,10 @@ def _field_rule(
 def _type_rule(node: Mapping[str, Any]) -> Rule:
     match node["type"]:
         case "float":
-            _only(node, "float", set(_BOUNDS), {"allow_inf_nan": (True, False)})
+            _only(node, "float", set(_MEET), {"allow_inf_nan": (True, False)})
             return Rule(float, _bounds(node, float), finite=not node.get("allow_inf_nan", True))
         case "int":
-            _only(node, "int", set(_BOUNDS))
+            _only(node, "int", set(_MEET))
             return Rule(int, _bounds(node, int))
         case "str":
             _only(node, "str", {"min_length", "max_length"})
@@ -203,9 +232,9 @@ def _allowed_rule(allowed: Sequence[Any]) -> Rule:
     raise NotKnownError("its values are not all text, nor all integers of 64 bits")
 
 
-def _bounds(node: Mapping[str, Any], plain: type) -> tuple[tuple[str, int | float], ...]:
+def _bounds(node: Mapping[str, Any], plain: type) -> Bounds:
     bounds = []
-    for key in _BOUNDS:
+    for key in _MEET:
         bound = node.get(key)
         if bound is None:
             continue

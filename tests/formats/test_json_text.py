@@ -8,18 +8,17 @@ import re
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_dofns.formats.jsonl.text import json_form, literal, object_pieces
+from model_dofns.formats.jsonl.text import joined, json_form, object_pieces
 
 
 def texts(batch: pa.RecordBatch) -> list[str]:
     rows = pa.nulls(batch.num_rows).cast(pa.large_binary()).fill_null(b"")  # none of them a scalar
-    joined = pc.binary_join_element_wise(rows, *object_pieces(batch), literal(""))
-    return [text.decode() for text in joined.to_pylist()]
+    objects = joined(rows, *object_pieces(batch))
+    return [text.decode() for text in objects.to_pylist()]
 
 
 def column(values: list[Any], kind: pa.DataType) -> pa.RecordBatch:

@@ -10,7 +10,15 @@ import pyarrow.compute as pc
 
 from model_dofns.formats.base import Mask
 from model_dofns.formats.csv.quoting import Dialect
-from model_dofns.formats.jsonl.text import TEXT, float_text, is_sound_text, json_texts, literal
+from model_dofns.formats.jsonl.text import (
+    TEXT,
+    Piece,
+    float_text,
+    is_sound_text,
+    joined,
+    joined_rows,
+    json_texts,
+)
 
 _FLOAT = frozenset(b"0123456789.eE+-")
 _INT = frozenset(b"0123456789-")
@@ -45,17 +53,15 @@ def header_line(names: list[str], dialect: Dialect) -> bytes:
     return dialect.delimiter.encode().join(texts) + b"\n"
 
 
-def joined(texts: list[pa.Array], dialect: Dialect, size: int) -> pa.Buffer:
+def row_lines(texts: list[pa.Array], dialect: Dialect, size: int) -> pa.Buffer:
     """Columns of cells, or of more than one cell, as ``size`` rows."""
-    pieces = texts[:1] or [pa.array([b""] * size, TEXT)]
+    pieces: list[Piece] = texts[:1] or [pa.array([b""] * size, TEXT)]
     if len(texts) == 1:  # a row with nothing in it would be none
-        nothing = pc.equal(texts[0], b"")
-        pieces = [pc.if_else(nothing, literal(dialect.quote * 2), texts[0].cast(TEXT))]
+        quotes = pa.scalar(dialect.quote.encode() * 2, TEXT)
+        pieces = [pc.if_else(pc.equal(texts[0], b""), quotes, texts[0].cast(TEXT))]
     for text in texts[1:]:
-        pieces += [literal(dialect.delimiter), text]
-    rows = pc.binary_join_element_wise(*pieces, literal("\n"), literal(""))
-    _, ends, data = rows.buffers()
-    return data.slice(0, int(np.frombuffer(ends, np.int64)[size]))
+        pieces += [dialect.delimiter, text]
+    return joined_rows(*pieces, "\n")
 
 
 def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
@@ -71,8 +77,7 @@ def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
     if not pc.any(needs).as_py():
         return column
     doubled = pc.replace_substring(column, quote, quote * 2).cast(TEXT)
-    quoted = pc.binary_join_element_wise(literal(quote), doubled, literal(quote), literal(""))
-    return pc.if_else(needs, quoted, column.cast(TEXT))
+    return pc.if_else(needs, joined(quote, doubled, quote), column.cast(TEXT))
 
 
 def read_as(type_: pa.DataType, column: pa.Array) -> tuple[pa.Array, Mask]:

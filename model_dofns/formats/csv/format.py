@@ -29,7 +29,7 @@ from model_dofns.formats.base import (
 )
 from model_dofns.formats.compression import SUFFIXES, codec_of
 from model_dofns.formats.csv.blocks import read_row_blocks
-from model_dofns.formats.csv.cells import cells, header_line, joined
+from model_dofns.formats.csv.cells import cells, header_line, row_lines
 from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.csv.records import CsvRecords, CsvRows
 from model_dofns.formats.extra import has_extra
@@ -148,7 +148,7 @@ class CsvFormat(Format):
         texts += [cells(each, self.dialect) for each in predictions.columns]
         names = [*fields.schema.names, *layout.prediction_columns()]
         return CsvRows(
-            header_line(names, self.dialect), joined(texts, self.dialect, predictions.num_rows)
+            header_line(names, self.dialect), row_lines(texts, self.dialect, predictions.num_rows)
         )
 
     def writer(self, file: BinaryIO, compression: str | None = None) -> CsvWriter:

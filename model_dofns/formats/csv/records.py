@@ -27,7 +27,7 @@ from model_dofns.formats.base import (
     empty_batch,
 )
 from model_dofns.formats.columns import conformed
-from model_dofns.formats.csv.cells import cells, header_line, joined, read_as
+from model_dofns.formats.csv.cells import cells, header_line, read_as, row_lines
 from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, object_text
 from model_dofns.formats.lines import BOM
@@ -199,7 +199,7 @@ class CsvRecords(TextRecords):
         texts += [cells(column, self._dialect) for column in new]
         names += [*added.schema.names, *layout.prediction_columns()]
         header = header_line(names, self._dialect) if self._header else b""
-        return CsvRows(header, joined(texts, self._dialect, len(rows)))
+        return CsvRows(header, row_lines(texts, self._dialect, len(rows)))
 
     def _own_bytes(self, rows: Rows) -> pa.Array:
         return cut(self._data, np.stack([self._starts[rows], self._ends[rows]], axis=1))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
+from model_dofns.arrays import all_finite
 from model_dofns.formats.base import Rows
 
 _ROW_OF_ERROR = re.compile(r" in row (\d+)$")
@@ -49,7 +50,7 @@ def without_infinities(rows: Rows, batch: pa.RecordBatch) -> tuple[Rows, pa.Reco
     """The rows without those that have a number no double can hold: there is no other infinity."""
     finite: npt.NDArray[np.bool_] = np.ones(len(rows), np.bool_)
     for column in batch.columns:
-        if pa.types.is_floating(column.type):
+        if pa.types.is_floating(column.type) and not all_finite(column):
             infinite = pc.fill_null(pc.is_inf(column), False)
             finite &= ~infinite.to_numpy(zero_copy_only=False)
     return (rows, batch) if finite.all() else (rows[finite], batch.filter(pa.array(finite)))

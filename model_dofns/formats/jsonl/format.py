@@ -23,7 +23,7 @@ from model_dofns.formats.base import (
 from model_dofns.formats.compression import SUFFIXES
 from model_dofns.formats.extra import without_extra
 from model_dofns.formats.jsonl.records import JsonLines
-from model_dofns.formats.jsonl.text import TEXT, literal, member_pieces, objects
+from model_dofns.formats.jsonl.text import TEXT, joined, member_pieces, objects
 from model_dofns.formats.lines import LinesWriter, read_line_blocks
 
 
@@ -52,11 +52,10 @@ class JsonLinesFormat(Format):
         self, fields: pa.RecordBatch, predictions: pa.RecordBatch, layout: Layout
     ) -> pa.Buffer:
         columns, extra = without_extra(fields)
-        pieces = [literal("{"), *member_pieces(columns, nulls_are_absent=extra is not None)]
+        pieces = ["{", *member_pieces(columns, nulls_are_absent=extra is not None)]
         if extra is not None and extra.null_count < len(extra):
             inner = pc.utf8_slice_codeunits(extra, 1, -1).cast(TEXT)
-            more = pc.binary_join_element_wise(inner, literal(","), literal(""))
-            pieces.append(pc.fill_null(more, b""))
+            pieces.append(pc.fill_null(joined(inner, ","), b""))
         return objects(pieces, predictions, layout.prediction_field)
 
     def writer(self, file: BinaryIO, compression: str | None = None) -> LinesWriter:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from model_dofns.formats.base import Mask, Rows
 from model_dofns.formats.extra import name_text
-from model_dofns.formats.jsonl.text import TEXT, literal
+from model_dofns.formats.jsonl.text import TEXT, Piece, joined
 from model_dofns.formats.text_records import cut
 
 # With more of them, it is line by line: of others, the quotes do not add up.
@@ -60,7 +60,7 @@ def kept_members(data: bytes, line_ends: Rows, names: tuple[str, ...]) -> tuple[
     """
     braces, escapes = (count(data, line_ends, sign) for sign in b"{\\")
     right = (braces == 1) & (escapes == 0)
-    pieces: list[pa.Array | pa.Scalar] = [literal("{")]
+    pieces: list[Piece] = ["{"]
     for name in names:
         if not (name.isascii() and name.isidentifier()):
             return pa.nulls(len(line_ends), TEXT), np.zeros(len(line_ends), np.bool_)
@@ -73,13 +73,10 @@ def kept_members(data: bytes, line_ends: Rows, names: tuple[str, ...]) -> tuple[
         right[rows[spans[:, 0] == spans[:, 1]]] = False  # it is a list
         which = np.full(len(line_ends), -1)
         which[rows] = np.arange(len(rows))
-        key = literal(f"{name_text(name)}:")
-        member = pc.binary_join_element_wise(
-            key, cut(data, spans).take(pa.array(which, mask=counts == 0)), literal(","), literal("")
-        )
-        pieces.append(pc.fill_null(member, b""))
+        texts = cut(data, spans).take(pa.array(which, mask=counts == 0))
+        pieces.append(pc.fill_null(joined(f"{name_text(name)}:", texts, ","), b""))
     everywhere = pa.array([b""] * len(line_ends), TEXT)
-    return pc.binary_join_element_wise(*pieces, everywhere, literal("")), right
+    return joined(*pieces, everywhere), right
 
 
 def null_members(data: bytes, line_ends: Rows) -> tuple[dict[str, Mask], Mask]:

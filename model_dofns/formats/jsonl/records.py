@@ -43,16 +43,18 @@ from model_dofns.formats.jsonl.members import (
     null_members,
     quotes_round_texts,
 )
-from model_dofns.formats.jsonl.text import TEXT, literal, objects
+from model_dofns.formats.jsonl.text import TEXT, Piece, objects
 from model_dofns.formats.jsonl.values import MAX_NESTING, has_infinity, json_value, name_patterns
 from model_dofns.formats.lines import BLANK
 from model_dofns.formats.partitions import own_partitions
+from model_dofns.formats.searching import followed_by, occurrences
 from model_dofns.formats.text_records import TextRecords, cut
 
 _IS_BLANK = np.isin(np.arange(256), np.frombuffer(BLANK, np.uint8))
 # What pyarrow.json and Python's json do not take alike. pyarrow.json takes "Inf" for Infinity,
-# which begins so as well; "-0" is a negative float to it, and an integer to Python.
-_DIFFERENCES = ((b"NaN", rb"NaN"), (b"Inf", rb"Inf"), (b"-0", rb"-0(?![.\deE])"))
+# which begins so as well; "-0" is a negative float to it, and an integer to Python, but where one
+# of the bytes beside it follows.
+_DIFFERENCES = ((b"NaN", b""), (b"Inf", b""), (b"-0", b".0123456789eE"))
 _KINDS = {
     list: "array",
     str: "string",
@@ -79,7 +81,8 @@ class JsonLines(TextRecords):
         line_starts = np.append(0, line_ends + 1)[: len(line_ends)]
         starts, ends = _without_blanks(block.data, line_starts, line_ends)
         records = starts < ends
-        starts, ends, line_ends = starts[records], ends[records], line_ends[records]
+        if not records.all():
+            starts, ends, line_ends = starts[records], ends[records], line_ends[records]
         super().__init__(block, layout, starts, ends, line_ends, line_ends - starts)
 
     # --- many records at once ---
@@ -127,17 +130,25 @@ class JsonLines(TextRecords):
 
     def _lines_naming(self, name: str) -> Rows:
         """The lines that may have a member of that name; all others have none."""
-        return self._lines_with(name_patterns(name))
+        plain, escape, pattern = name_patterns(name)
+        rows = self._rows_at(occurrences(self._bytes, plain))
+        # One byte is looked for much faster than three, and often is not there at all.
+        if b"\\" in self._data and len(occurrences(self._bytes, escape)):
+            escaped = self._rows_at(match.start() for match in re.finditer(pattern, self._data))
+            rows = np.concatenate([rows, escaped])
+        return rows
 
-    def _lines_with(self, patterns: Iterable[tuple[bytes, bytes]]) -> Rows:
-        """The lines that a pattern is found in, each given with what it cannot be found without."""
-        found = [
-            self._rows_at(match.start() for match in re.finditer(pattern, self._data))
-            for plain, pattern in patterns
-            # One byte is looked for much faster than three, and often is not there at all.
-            if plain[:1] in self._data and plain in self._data
-        ]
-        return np.concatenate([np.empty(0, np.int64), *found])
+    def _lines_that_differ(self) -> Rows:
+        """The lines that the two parsers may not take alike."""
+        found = [np.empty(0, np.int64)]
+        for text, alike_before in _DIFFERENCES:
+            if text[:1] in self._data:
+                positions = occurrences(self._bytes, text)
+                if alike_before:
+                    last = positions + len(text) - 1
+                    positions = positions[~followed_by(self._bytes, last, alike_before)]
+                found.append(self._rows_at(positions))
+        return np.concatenate(found)
 
     def _odd_rows(self, schema: pa.Schema) -> Rows:
         """The lines that the parser may refuse without saying which: it matters for speed alone.
@@ -158,11 +169,12 @@ class JsonLines(TextRecords):
         data, first, last = self._data, self._bytes[self._starts], self._bytes[self._ends - 1]
         alike: npt.NDArray[np.bool_] = (first == ord("{")) & (last == ord("}"))
         alike &= ~self._too_long
-        alike[self._lines_with(_DIFFERENCES)] = False
+        alike[self._lines_that_differ()] = False
         for name in self._refused_names():
             alike[self._lines_naming(name)] = False
         # Each of these lines has one "{" at least; what is left of them all may be in one line.
-        opened = np.count_nonzero(self._bytes == ord("{")) + data.count(b"[")
+        opened = np.count_nonzero(self._bytes == ord("{"))
+        opened += np.count_nonzero(self._bytes == ord("[")) if b"[" in data else 0
         if opened - np.count_nonzero(alike) >= MAX_NESTING:
             opening = np.flatnonzero((self._bytes == ord("{")) | (self._bytes == ord("[")))
             rows = np.searchsorted(self._line_ends, opening)
@@ -174,9 +186,11 @@ class JsonLines(TextRecords):
         layout, name = self._layout, self._layout.prediction_field
         return [name] if layout.output_format in (None, "jsonl") and layout.keeps(name) else []
 
-    def _rows_at(self, positions: Iterable[int]) -> Rows:
+    def _rows_at(self, positions: Rows | Iterable[int]) -> Rows:
         """The records that have these bytes of the block."""
-        return np.searchsorted(self._line_ends, np.fromiter(positions, np.int64))
+        if not isinstance(positions, np.ndarray):
+            positions = np.fromiter(positions, np.int64)
+        return np.searchsorted(self._line_ends, positions)
 
     def _joined(self, rows: Rows) -> tuple[pa.Buffer, Rows]:
         """These lines alone, and where each starts; without a copy where they are all."""
@@ -219,24 +233,22 @@ class JsonLines(TextRecords):
             member = f"{name_text(name)}:{value},"
             own = np.isin(rows, self._lines_naming(name))
             own[own] = [name in self._parse_own(row) for row in rows[own].tolist()]
-            pieces.append(
-                pa.array(np.where(own, "", member)).cast(TEXT) if own.any() else literal(member)
-            )
+            pieces.append(pa.array(np.where(own, "", member)).cast(TEXT) if own.any() else member)
         return objects(pieces, predictions, self._layout.prediction_field)
 
-    def _whole(self, rows: Rows) -> list[pa.Array | pa.Scalar]:
+    def _whole(self, rows: Rows) -> list[Piece]:
         """The records without their last ``}``, and what stands between that and a new member."""
         last = self._ends[rows] - 1
         bodies = cut(self._data, np.stack([self._starts[rows], last], axis=1))
         empty = self._empty_objects(rows)
         if empty.any():
             return [bodies, pa.array(np.where(empty, "", ",")).cast(TEXT)]
-        return [bodies, literal(",")]
+        return [bodies, ","]
 
-    def _kept(self, rows: Rows, names: tuple[str, ...]) -> list[pa.Array | pa.Scalar]:
+    def _kept(self, rows: Rows, names: tuple[str, ...]) -> list[Piece]:
         """Objects with only some of the records' members, in their own text."""
         if not names:
-            return [literal("{")]
+            return ["{"]
         texts, right = kept_members(self._data, self._line_ends, names)
         texts, right, others = texts.take(pa.array(rows)), right[rows], []
         for row in rows[~right].tolist():
@@ -325,6 +337,10 @@ class JsonLines(TextRecords):
 def _without_blanks(data: bytes, starts: Rows, ends: Rows) -> tuple[Rows, Rows]:
     """The spans without blanks at either end; empty where there is nothing else."""
     bytes_ = np.frombuffer(data, np.uint8)
+    if (starts < ends).all() and not (
+        _IS_BLANK[bytes_[starts]].any() or _IS_BLANK[bytes_[ends - 1]].any()
+    ):
+        return starts, ends
     starts, ends = starts.copy(), ends.copy()
     for _ in range(2):  # most lines have none or one ("\r")
         some = starts < ends

@@ -6,67 +6,72 @@ import base64
 import datetime
 import decimal
 import functools
+import itertools
 import json
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model_dofns.arrays import all_finite
+
 TEXT = pa.large_binary()  # 64-bit offsets: a block's text may pass 2 GB
+# A column of it, or what is the same in every row.
+Piece: TypeAlias = pa.Array | str
 
 
-def literal(text: str) -> pa.Scalar:
-    """Text that is the same in every row, to be joined with columns."""
-    return pa.scalar(text.encode(), TEXT)
+def joined(*pieces: Piece) -> pa.Array:
+    """The text of each row, from pieces that stand one behind the other; one at least is a column.
+
+    What is the same in every row costs as much to copy as a column does, so neighbours are one.
+    """
+    columns: list[pa.Array | pa.Scalar] = []
+    for are_literals, run in itertools.groupby(pieces, key=lambda piece: isinstance(piece, str)):
+        neighbours = list(run)
+        columns += [pa.scalar("".join(neighbours).encode(), TEXT)] if are_literals else neighbours
+    return pc.binary_join_element_wise(*columns, pa.scalar(b"", TEXT))
 
 
-def object_pieces(batch: pa.RecordBatch) -> list[pa.Array | pa.Scalar]:
+def joined_rows(*pieces: Piece) -> pa.Buffer:
+    """The same as one text: all rows, one behind the other."""
+    rows = joined(*pieces)
+    _, ends, text = rows.buffers()
+    return text.slice(0, int(np.frombuffer(ends, np.int64)[len(rows)]))
+
+
+def object_pieces(batch: pa.RecordBatch) -> list[Piece]:
     """One JSON object a row, in pieces to be joined one after the other."""
-    pieces: list[pa.Array | pa.Scalar] = []
+    pieces: list[Piece] = []
     separator = "{"
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        pieces.append(literal(f"{separator}{json.dumps(name, ensure_ascii=False)}:"))
-        pieces.append(values(column))
+        pieces += [f"{separator}{json.dumps(name, ensure_ascii=False)}:", values(column)]
         separator = ","
-    pieces.append(literal("}" if batch.num_columns else "{}"))
+    pieces.append("}" if batch.num_columns else "{}")
     return pieces
 
 
-def objects(
-    pieces: list[pa.Array | pa.Scalar], predictions: pa.RecordBatch, name: str
-) -> pa.Buffer:
+def objects(pieces: list[Piece], predictions: pa.RecordBatch, name: str) -> pa.Buffer:
     """Lines of objects, begun in the pieces and still open, with predictions of that name."""
-    rows = pc.binary_join_element_wise(
-        *pieces,
-        literal(f"{json.dumps(name)}:"),
-        *object_pieces(predictions),
-        literal("}\n"),
-        literal(""),
-    )
-    _, ends, text = rows.buffers()
-    return text.slice(0, int(np.frombuffer(ends, np.int64)[predictions.num_rows]))
+    return joined_rows(*pieces, f"{json.dumps(name)}:", *object_pieces(predictions), "}\n")
 
 
-def member_pieces(
-    batch: pa.RecordBatch, *, nulls_are_absent: bool = False
-) -> list[pa.Array | pa.Scalar]:
+def member_pieces(batch: pa.RecordBatch, *, nulls_are_absent: bool = False) -> list[Piece]:
     """The members of an object a row, each with a comma behind it, in pieces to be joined.
 
     Args:
         nulls_are_absent: a null is no member, instead of a ``null``.
     """
-    pieces: list[pa.Array | pa.Scalar] = []
+    pieces: list[Piece] = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        key = literal(f"{json.dumps(name, ensure_ascii=False)}:")
+        key = f"{json.dumps(name, ensure_ascii=False)}:"
+        text = values(column, nulls_are_absent=nulls_are_absent)
         if nulls_are_absent and column.null_count:
-            text = values(column, nulls_are_absent=True)
-            member = pc.binary_join_element_wise(key, text, literal(","), literal(""))
-            pieces.append(pc.if_else(column.is_valid(), member, literal("")))
+            nothing = pa.scalar(b"", TEXT)
+            pieces.append(pc.if_else(column.is_valid(), joined(key, text, ","), nothing))
         else:
-            text = values(column, nulls_are_absent=nulls_are_absent)
-            pieces += [key, text, literal(",")]
+            pieces += [key, text, ","]
     return pieces
 
 
@@ -79,7 +84,7 @@ def values(column: pa.Array, *, nulls_are_absent: bool = False) -> pa.Array:
     """
     if is_sound_text(column):
         text = _quoted(column)
-    elif pa.types.is_floating(column.type) and _all_finite(column):
+    elif pa.types.is_floating(column.type) and all_finite(column):
         text = float_text(column)
     elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
         text = column.cast(pa.string())
@@ -175,10 +180,6 @@ def is_sound_text(column: pa.Array) -> bool:
 
 def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
-
-
-def _all_finite(column: pa.Array) -> bool:
-    return bool(pc.all(pc.is_finite(column)).as_py() in (True, None))
 
 
 def float_text(column: pa.Array) -> pa.Array:

@@ -74,11 +74,15 @@ def has_infinity(value: Any) -> bool:
 
 
 @functools.cache
-def name_patterns(name: str) -> tuple[tuple[bytes, bytes], ...]:
-    """A name in quotes as it may stand in JSON: plainly, or with characters escaped."""
+def name_patterns(name: str) -> tuple[bytes, bytes, bytes]:
+    """A name in quotes as it may stand in JSON: as it is; and with characters escaped.
+
+    Returns:
+        It as it is; what it cannot be escaped without; an expression for both.
+    """
     plain = json.dumps(name, ensure_ascii=False).encode(errors="surrogatepass")
     escape = rb"\u00" if name.isascii() and name.isidentifier() else b"\\"
-    return (plain, re.escape(plain)), (escape, b'"%b"' % b"".join(map(_letter_pattern, name)))
+    return plain, escape, b'"%b"' % b"".join(map(_letter_pattern, name))
 
 
 def _letter_pattern(letter: str) -> bytes:
