@@ -56,6 +56,7 @@ class Block:
             the length of the whole record in bytes.
         places: of each record where it stands in its file, as ``position`` says it, where others
             that stood between them have been left out.
+        split: where its records begin and end, as its format says it, if its reader found out.
     """
 
     format: str
@@ -64,6 +65,7 @@ class Block:
     position: int
     whole_length: int | None = None
     places: Rows | None = None
+    split: Any = field(default=None, compare=False, repr=False)
 
     @property
     def nbytes(self) -> int:
@@ -72,7 +74,7 @@ class Block:
 
     def head(self, stop: int) -> Block:
         """Its beginning: so many bytes of text, or rows."""
-        return replace(self, data=self.data[:stop])
+        return replace(self, data=self.data[:stop], split=None)
 
 
 @dataclass(frozen=True)

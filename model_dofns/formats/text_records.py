@@ -67,7 +67,7 @@ class TextRecords(Records):
         stops = self._line_ends[rows] + 1
         spans = zip(self._starts[rows].tolist(), stops.tolist(), strict=True)
         text = b"".join(self._data[start:stop] for start, stop in spans)
-        return replace(self._block, data=text, places=self._places()[rows])
+        return replace(self._block, data=text, places=self._places()[rows], split=None)
 
     def _places(self) -> Rows:
         """Where each record begins in its file."""

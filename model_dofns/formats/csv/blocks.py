@@ -70,7 +70,9 @@ def read_row_blocks(
                 _refuse_other(header, dialect, columns, part.path)
                 begin = min(int(rows.line_ends[written[0]]) + 1, rows.decided)
         if begin < rows.decided:
-            yield Block(format_name, part.path, data[begin : rows.decided], position + begin)
+            text = data[begin : rows.decided]
+            split = rows.behind(begin)
+            yield Block(format_name, part.path, text, position + begin, split=split)
         held, position = data[rows.decided :], position + rows.decided
         if len(held) > held_bytes and b"\n" not in held:
             long_line, held = LongLine(position, held), b""

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model_dofns.arrays import all_finite
 from model_dofns.formats.base import Mask
 from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.jsonl.text import (
@@ -78,6 +79,19 @@ def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
         return column
     doubled = pc.replace_substring(column, quote, quote * 2).cast(TEXT)
     return pc.if_else(needs, joined(quote, doubled, quote), column.cast(TEXT))
+
+
+def is_read_alike(type_: pa.DataType) -> bool:
+    """Whether pyarrow.csv may read cells as this type, as the judge would."""
+    return type_ in (pa.float64(), pa.int64(), pa.bool_(), pa.string())
+
+
+def are_finite(column: pa.Array) -> Mask:
+    """Which values are finite, or are no floats."""
+    if not pa.types.is_floating(column.type) or all_finite(column):
+        return np.ones(len(column), np.bool_)
+    finite: Mask = pc.fill_null(pc.is_finite(column), True).to_numpy(zero_copy_only=False)
+    return finite
 
 
 def read_as(type_: pa.DataType, column: pa.Array) -> tuple[pa.Array, Mask]:

@@ -28,13 +28,28 @@ _LINE_END, _RETURN = ord("\n"), ord("\r")
 class Split(NamedTuple):
     """Records of a text, each from ``starts[i]`` to ``line_ends[i]``, where its line end is.
 
-    ``decided`` is how much of the text they are; what follows needs more text.
+    ``decided`` is how much of the text they are; what follows needs more text. A record of more
+    lines than one has at most ``max_record_bytes``.
     """
 
     starts: Rows
     line_ends: Rows
     sound: npt.NDArray[np.bool_]
     decided: int
+    max_record_bytes: int
+
+    def behind(self, begin: int) -> Split:
+        """The same of the text from ``begin`` on, where a record begins."""
+        if begin == 0:
+            return self
+        first = int(np.searchsorted(self.starts, begin))
+        return Split(
+            self.starts[first:] - begin,
+            self.line_ends[first:] - begin,
+            self.sound[first:],
+            self.decided - begin,
+            self.max_record_bytes,
+        )
 
     def ends(self, data: bytes) -> Rows:
         """Where each record ends, without its line end, which may be of two bytes."""
@@ -81,7 +96,7 @@ class Dialect:
         if self.quote.encode() in data:
             return _Quoted(data, self, max_record_bytes, final).split()
         line_ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LINE_END)
-        return _as_split(data, line_ends, [], final)
+        return _as_split(data, line_ends, [], max_record_bytes, final)
 
     def cells_of(self, row: str) -> list[str]:
         """The cells of a row, without their quotes.
@@ -120,7 +135,9 @@ class Dialect:
         return re.compile(quoted), re.compile(f"([^{quote}{delimiter}]*+)")
 
 
-def _as_split(data: bytes, line_ends: Rows, unsound: list[int], final: bool) -> Split:
+def _as_split(
+    data: bytes, line_ends: Rows, unsound: list[int], max_record_bytes: int, final: bool
+) -> Split:
     """The split at these line ends, and at the end of the text where that is final."""
     decided = int(line_ends[-1]) + 1 if len(line_ends) else 0
     if final and decided < len(data):
@@ -129,7 +146,7 @@ def _as_split(data: bytes, line_ends: Rows, unsound: list[int], final: bool) -> 
     starts = np.append(0, line_ends + 1)[: len(line_ends)]
     sound = np.ones(len(starts), np.bool_)
     sound[np.searchsorted(starts, np.array(unsound, np.int64))] = False
-    return Split(starts, line_ends, sound, decided)
+    return Split(starts, line_ends, sound, decided, max_record_bytes)
 
 
 def _is_one_of(neighbours: npt.NDArray[np.uint8], dialect: Dialect) -> npt.NDArray[np.bool_]:
@@ -231,8 +248,8 @@ class _Quoted:
         if line_ends.size and line_ends[-1] == len(self._data):  # an unsound record ends the text
             starts = np.append(0, line_ends + 1)[: len(line_ends)]
             sound = ~np.isin(starts, unsound)
-            return Split(starts, line_ends, sound, len(self._data))
-        return _as_split(self._data, line_ends, unsound, self._final)
+            return Split(starts, line_ends, sound, len(self._data), self._max)
+        return _as_split(self._data, line_ends, unsound, self._max, self._final)
 
     def _between(self, begin: int, stop: int) -> Rows:
         """The line ends of the sound records in ``[begin, stop)``."""

@@ -27,11 +27,19 @@ from model_dofns.formats.base import (
     empty_batch,
 )
 from model_dofns.formats.columns import conformed
-from model_dofns.formats.csv.cells import cells, header_line, read_as, row_lines
+from model_dofns.formats.csv.cells import (
+    are_finite,
+    cells,
+    header_line,
+    is_read_alike,
+    read_as,
+    row_lines,
+)
 from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.extra import EXTRA, EXTRA_FIELD, object_text
 from model_dofns.formats.lines import BOM
 from model_dofns.formats.partitions import own_partitions, partition_columns
+from model_dofns.formats.searching import occurrences
 from model_dofns.formats.text_records import TextRecords, cut
 
 
@@ -59,32 +67,56 @@ class CsvRecords(TextRecords):
         assert isinstance(block.data, bytes)
         self._dialect, self._names, self._header = dialect, names, header
         self._partitions = own_partitions(block.path, layout.partition_types, names)
-        rows = dialect.split(block.data, layout.max_record_bytes)
+        rows = block.split
+        if rows is None or rows.max_record_bytes != layout.max_record_bytes:
+            rows = dialect.split(block.data, layout.max_record_bytes)
+        starts, line_ends, self._sound = rows.starts, rows.line_ends, rows.sound
         ends = rows.ends(block.data)
-        records = rows.starts < ends
+        records = starts < ends
         self._has_blanks = not records.all()
-        self._sound = rows.sound[records]
-        starts, ends = rows.starts[records], ends[records]
-        super().__init__(block, layout, starts, ends, rows.line_ends[records], ends - starts)
+        if self._has_blanks:
+            starts, ends, line_ends = starts[records], ends[records], line_ends[records]
+            self._sound = self._sound[records]
+        super().__init__(block, layout, starts, ends, line_ends, ends - starts)
 
     # --- many records at once ---
 
     def columns(self, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
         """See :meth:`Records.columns`."""
-        rows = np.flatnonzero(self._alike)
-        wanted = [name for name in schema.names if name in self._names]
-        rows, texts = self._decoded(rows, wanted)
+        alike = np.flatnonzero(self._alike)
+        own = pa.schema([field for field in schema if field.name in self._names])
+        rows, found = self._values(alike, own) or self._decoded(alike, _texts(own.names))
         fit = np.ones(len(rows), np.bool_)
         columns = []
         for field in schema:
-            if field.name in wanted:
-                column, read = read_as(field.type, texts.column(field.name))
-            else:
+            if field.name not in own.names:
                 column, read = self._missing(field, len(rows))
+            elif found.column(field.name).type == field.type:
+                column = found.column(field.name)
+                read = are_finite(column)
+            else:
+                column, read = read_as(field.type, found.column(field.name))
             fit &= read
             columns.append(column)
         batch = pa.RecordBatch.from_arrays(columns, schema=schema)
         return (rows, batch) if fit.all() else (rows[fit], batch.filter(pa.array(fit)))
+
+    def _values(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch] | None:
+        """Some columns of the rows as values; None where a cell may be none of its type.
+
+        What pyarrow.csv takes for a number is what the judge makes of that text, but for what is
+        not finite, and for integers with hexadecimal digits.
+        """
+        if not all(map(is_read_alike, schema.types)):
+            return None
+        if any(map(pa.types.is_integer, schema.types)):
+            text = np.frombuffer(self._data, np.uint8)
+            if len(occurrences(text, b"0x")) or len(occurrences(text, b"0X")):
+                return None
+        try:
+            return self._decoded(rows, schema)
+        except pa.ArrowInvalid:
+            return None
 
     def _missing(self, field: pa.Field, size: int) -> tuple[pa.Array, Mask]:
         """A column that the file does not have: what its folders say, or nulls."""
@@ -92,13 +124,15 @@ class CsvRecords(TextRecords):
         text = pa.array([None if value is None else str(value)] * size, pa.string())
         return read_as(field.type, text)
 
-    def _decoded(self, rows: Rows, names: list[str]) -> tuple[Rows, pa.RecordBatch]:
-        """Some columns of the rows as text, and which rows have as many cells as there are columns.
+    def _decoded(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
+        """Some columns of the rows, and which rows have as many cells as there are columns.
 
         The proof is in the counting: what pyarrow.csv does not take for a row of that many cells
         it names, and the others must be as many as are left.
+
+        Raises:
+            pa.ArrowInvalid: a cell is of another type.
         """
-        schema = pa.schema([(name, pa.string()) for name in names])
         if not len(rows) or not self._names:
             return rows[:0], empty_batch(schema)
         refused: list[int] = []
@@ -122,8 +156,10 @@ class CsvRecords(TextRecords):
             ),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=schema,
-                include_columns=names or [self._names[0]],
+                include_columns=schema.names or [self._names[0]],
                 null_values=[""],
+                true_values=["true"],
+                false_values=["false"],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
                 check_utf8=False,  # all of the block has been checked
@@ -133,7 +169,7 @@ class CsvRecords(TextRecords):
         if table.num_rows != len(rows):
             return rows[:0], empty_batch(schema)
         return rows, pa.RecordBatch.from_arrays(
-            [table.column(name).combine_chunks() for name in names], schema=schema
+            [table.column(name).combine_chunks() for name in schema.names], schema=schema
         )
 
     @functools.cached_property
@@ -147,7 +183,8 @@ class CsvRecords(TextRecords):
             rows = np.searchsorted(self._line_ends, returns)
             rows, returns = rows[rows < len(self)], returns[rows < len(self)]
             alike[rows[returns != self._ends[rows]]] = False
-        if BOM in data:  # which it drops, where it comes first
+        if not data.isascii() and len(occurrences(np.frombuffer(data, np.uint8), BOM)):
+            # Which it drops, where it comes first.
             alike[[data.startswith(BOM, start) for start in self._starts.tolist()]] = False
         return alike & self._are_utf8()
 
@@ -208,7 +245,7 @@ class CsvRecords(TextRecords):
         """The kept columns of the file, as text; the records are all sound."""
         names = self._layout.kept(self._names)
         alike = self._alike[rows]
-        found, batch = self._decoded(rows[alike], names)
+        found, batch = self._decoded(rows[alike], _texts(names))
         if len(found) == len(rows):
             return batch
         records = [self._parse(row) for row in rows.tolist()]
@@ -250,3 +287,7 @@ class CsvRecords(TextRecords):
         if settled is not None and index >= 0 and pa.types.is_string(settled.field(index).type):
             return pa.string()
         return self._layout.input_types.get(name, pa.string())
+
+
+def _texts(names: list[str]) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in names])
