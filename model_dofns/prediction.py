@@ -327,7 +327,8 @@ class BatchPredictor(Predictor):
         for column_field in schema:
             column = outputs.column(column_field.name)
             try:
-                columns.append(column.cast(column_field.type))
+                same = column.type == column_field.type
+                columns.append(column if same else column.cast(column_field.type))
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise UnfitOutputError(
                     f"predict_batch returned {column_field.name} as {column.type}, which is no"

@@ -69,7 +69,8 @@ class Rule:
         if not _same_values(column.type, self.plain):
             return None
         try:
-            array = column.cast(ARROW_TYPES[self.plain])
+            type_ = ARROW_TYPES[self.plain]
+            array = column if column.type == type_ else column.cast(type_)
             if self.plain is str:
                 array.validate(full=True)  # Parquet's text may be anything: is it UTF-8?
         except pa.ArrowException:  # an integer that does not fit; bytes that are no text; no cast
@@ -103,16 +104,15 @@ class Rule:
 
 def _unmet(array: pa.Array, bounds: Bounds) -> list[pa.Array]:
     """Of the bounds that not all values are in, which are; none where all are in all."""
-    if not bounds:
+    if not bounds or array.null_count == len(array):
         return []
-    if not pa.types.is_floating(array.type) or all_finite(array):  # else min_max passes over NaN
-        extremes = pc.min_max(array).as_py().values()
-        bounds = tuple(
-            (key, bound)
-            for key, bound in bounds
-            if not all(value is None or _MEETS[key](value, bound) for value in extremes)
-        )
-    return [_MEET[key](array, bound) for key, bound in bounds]
+    values = (array.drop_null() if array.null_count else array).to_numpy()
+    extremes = values.min().item(), values.max().item()  # NaN where one is: it meets no bound
+    return [
+        _MEET[key](array, bound)
+        for key, bound in bounds
+        if not all(_MEETS[key](value, bound) for value in extremes)
+    ]
 
 
 def _same_values(found: pa.DataType, plain: type) -> bool:

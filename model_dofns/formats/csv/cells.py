@@ -45,7 +45,8 @@ def cells(column: pa.Array, dialect: Dialect, *, nulls_are_absent: bool = False)
         text = column.cast(pa.string())
     else:
         text = _quoted(json_texts(column, bare=True, nulls_are_absent=nulls_are_absent), dialect)
-    return pc.fill_null(text.cast(TEXT), b"")
+    text = text.cast(TEXT)
+    return pc.fill_null(text, b"") if text.null_count else text
 
 
 def header_line(names: list[str], dialect: Dialect) -> bytes:

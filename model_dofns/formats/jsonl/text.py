@@ -90,7 +90,8 @@ def values(column: pa.Array, *, nulls_are_absent: bool = False) -> pa.Array:
         text = column.cast(pa.string())
     else:
         text = json_texts(column, nulls_are_absent=nulls_are_absent)
-    return pc.fill_null(text.cast(TEXT), b"null")
+    text = text.cast(TEXT)
+    return pc.fill_null(text, b"null") if text.null_count else text
 
 
 def json_texts(column: pa.Array, *, bare: bool = False, nulls_are_absent: bool = False) -> pa.Array:
