@@ -176,17 +176,22 @@ class Predictor(ABC):
         accepted = finite & (are_judged if taken is None else taken[1])
         if accepted.all():
             return rows, outputs
-        judged: list[tuple[int, tuple[Any, ...]]] = []
+        judged: list[tuple[Any, ...]] = []
+        judged_rows: list[int] = []
         for i in np.flatnonzero(finite & ~accepted):  # none of those that are judged
             row = int(rows[i])
             try:
-                judged.append((row, self._output.rejudged(outputs.slice(i, 1))))
+                judged.append(self._output.rejudged(outputs.slice(i, 1)))
+                judged_rows.append(row)
             except RecordError as error:
                 failures.append(Failure(row, "output", error.error, error.message))
             except UnicodeDecodeError as error:
                 message = f"{error.reason} at byte {error.start}"
                 failures.append(Failure(row, "output", "InvalidUTF8", message))
-        return _merged(rows[accepted], outputs.filter(pa.array(accepted)), judged, self._output)
+        return _merged(
+            (rows[accepted], outputs.filter(pa.array(accepted))),
+            (np.array(judged_rows, np.int64), self._output.batch(judged)),
+        )
 
     def _without_infinities(
         self, rows: Rows, outputs: pa.RecordBatch, failures: list[Failure]
@@ -282,13 +287,17 @@ class BatchPredictor(Predictor):
         if len(fast) == len(records):
             return fast, inputs
         alone = np.setdiff1d(np.arange(len(records)), fast, assume_unique=True)
-        judged: list[tuple[int, tuple[Any, ...]]] = []
+        judged: list[int] = []
+        raw: list[tuple[Any, ...]] = []
         for row, instance in self._judged(records, alone, failures):
             try:
-                judged.append((row, self._input.values(instance)))
+                raw.append(self._input.raw_values(instance))
+                judged.append(row)
             except RecordError as error:
                 failures.append(Failure(row, "validate", error.error, error.message))
-        return _merged(fast, inputs, judged, self._input)
+        others, other_inputs, unfit = _as_columns(judged, raw, self._input)
+        failures += [Failure(row, "validate", e.error, e.message) for row, e in unfit]
+        return _merged((fast, inputs), (others, other_inputs))
 
     def _predict(self, batch: pa.RecordBatch, outcome: Outcome) -> pa.RecordBatch:
         begin = time.perf_counter()
@@ -343,12 +352,18 @@ class RecordPredictor(Predictor):
     def score(self, records: Candidates) -> Outcome:
         failures: list[Failure] = []
         outcome = Outcome(np.empty(0, np.int64), self._output.batch([]), failures)
+        are_judged = self._output.fast_accept_off is not None
         rows: list[int] = []
         values: list[tuple[Any, ...]] = []
-        for row, instance in self._judged(records, np.arange(len(records)), failures):
+        # Records and predictions are let go of one by one: of thousands, the garbage collector
+        # would look at each again and again.
+        for row, instance in self._valid(records, failures):
             try:
-                values.append(self._predict(instance, outcome))
+                output = self._predict(instance, outcome)
+                raw = self._output.raw_values(output)
+                values.append(self._judged_values(output, raw) if are_judged else raw)
                 rows.append(row)
+                self._failures_from_start = None
             except RecordError as error:  # the output class refuses what was returned
                 self._failures_from_start = None
                 failures.append(Failure(row, "output", error.error, error.message))
@@ -356,15 +371,42 @@ class RecordPredictor(Predictor):
                 if is_interrupt(error):
                     raise
                 failures.append(self._failure(row, error))
+        if are_judged:
+            scored, outputs = np.array(rows, np.int64), self._output.batch(values)
+        else:
+            scored, outputs, unfit = _as_columns(rows, values, self._output)
+            failures += [self._failure(row, UnfitOutputError(e.message)) for row, e in unfit]
         outcome.rows, outcome.predictions = self._checked(
-            np.array(rows, np.int64),
-            self._output.batch(values),
-            failures,
-            are_judged=self._output.fast_accept_off is not None,
+            *_ascending(scored, outputs), failures, are_judged=are_judged
         )
         return outcome
 
-    def _predict(self, instance: Any, outcome: Outcome) -> tuple[Any, ...]:
+    def _valid(self, records: Candidates, failures: list[Failure]) -> Iterator[tuple[int, Any]]:
+        """The valid records, as instances of the input class; those found by the block first.
+
+        What columns have of a record that the fast accept takes is all that the judge would read
+        of it, where it has no nulls, which may be a null or nothing; and decoding columns takes
+        less time than decoding as many records.
+        """
+        fast = np.empty(0, np.int64)
+        schema = None if self._input.reads_whole_record else self._input.arrow_schema
+        if schema is not None and self._input.fast_accept_off is None:
+            rows, columns = records.columns(schema)
+            taken = self._input.accept(columns, as_text=records.are_texts)
+            if taken is not None:
+                inputs, accepted = taken
+                for column in inputs.columns:
+                    if column.null_count:
+                        accepted &= column.is_valid().to_numpy(zero_copy_only=False)
+                if not accepted.all():
+                    rows, inputs = rows[accepted], inputs.filter(pa.array(accepted))
+                fast = rows
+                for row, record in zip(rows.tolist(), _as_dicts(inputs), strict=True):
+                    yield row, self._input.judge(record)
+        alone = np.setdiff1d(np.arange(len(records)), fast, assume_unique=True)
+        yield from self._judged(records, alone, failures)
+
+    def _predict(self, instance: Any, outcome: Outcome) -> Any:
         begin = time.perf_counter()
         outcome.calls += 1
         try:
@@ -377,13 +419,18 @@ class RecordPredictor(Predictor):
                 f"predict must return a {self._output.record_name}, and returned a"
                 f" {type(output).__name__}"
             )
+        return output
+
+    def _judged_values(self, output: Any, raw: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The values of a prediction that the judge takes.
+
+        Its verdict alone: a validator that changes values has changed these already.
+        """
         try:
-            values = self._output.values(output)
+            values = self._output.stored(raw)
         except RecordError as error:
             raise UnfitOutputError(error.message) from error
-        if self._output.fast_accept_off is not None:
-            # A verdict alone: a validator that changes values has changed these already.
-            self._output.refuse_unfit(output)
+        self._output.refuse_unfit(output)
         return values
 
 
@@ -413,17 +460,45 @@ def _read_only(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
-def _merged(
-    rows: Rows,
-    batch: pa.RecordBatch,
-    judged: list[tuple[int, tuple[Any, ...]]],
-    schema: RecordSchema,
-) -> tuple[Rows, pa.RecordBatch]:
-    """Rows accepted by the column and rows judged alone, together, ascending."""
-    if not judged:
+def _as_dicts(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The rows of a batch without nulls; much faster than its own ``to_pylist``."""
+    columns = [
+        column.to_numpy().tolist() if pa.types.is_primitive(column.type) else column.to_pylist()
+        for column in batch.columns
+    ]
+    names = batch.schema.names
+    return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+
+
+def _as_columns(
+    rows: list[int], raw: list[tuple[Any, ...]], schema: RecordSchema
+) -> tuple[Rows, pa.RecordBatch, list[tuple[int, RecordError]]]:
+    """Records by their raw values as columns; and those that have no place in them, with why."""
+    batch = schema.columns_of(raw)
+    if batch is not None:
+        return np.array(rows, np.int64), batch, []
+    fit: list[int] = []
+    values: list[tuple[Any, ...]] = []
+    unfit: list[tuple[int, RecordError]] = []
+    for row, one in zip(rows, raw, strict=True):
+        try:
+            values.append(schema.stored(one))
+            fit.append(row)
+        except RecordError as error:
+            unfit.append((row, error))
+    return np.array(fit, np.int64), schema.batch(values), unfit
+
+
+def _merged(*parts: tuple[Rows, pa.RecordBatch]) -> tuple[Rows, pa.RecordBatch]:
+    """Rows that were found in several ways, together, ascending."""
+    some = [part for part in parts if len(part[0])] or list(parts[:1])
+    rows = np.concatenate([rows for rows, _ in some])
+    return _ascending(rows, _concatenated([batch for _, batch in some]))
+
+
+def _ascending(rows: Rows, batch: pa.RecordBatch) -> tuple[Rows, pa.RecordBatch]:
+    if (np.diff(rows) > 0).all():
         return rows, batch
-    rows = np.concatenate([rows, np.array([row for row, _ in judged], np.int64)])
-    batch = _concatenated([batch, schema.batch([values for _, values in judged])])
     order = np.argsort(rows, kind="stable")
     return rows[order], batch.take(pa.array(order))
 

@@ -148,9 +148,32 @@ class RecordSchema(ABC):
         Raises:
             RecordError: a value is not of its field's type, or has no place in its column.
         """
+        return self.stored(self.raw_values(instance))
+
+    def raw_values(self, instance: Any) -> tuple[Any, ...]:
+        """The values of a record as it has them."""
+        return tuple(self.value(instance, name) for name in self.column_types)
+
+    def stored(self, raw: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What :meth:`values` makes of :meth:`raw_values`."""
+        kinds = self.column_types.items()
         return tuple(
-            kind.stored(name, self.value(instance, name))
-            for name, kind in self.column_types.items()
+            kind.stored(name, value) for (name, kind), value in zip(kinds, raw, strict=True)
+        )
+
+    def columns_of(self, raw: Sequence[tuple[Any, ...]]) -> pa.RecordBatch | None:
+        """The columns of the values of records, given as :meth:`raw_values`; None where one of them
+        has to be looked at alone."""
+        columns = []
+        for kind, values in zip(
+            self.column_types.values(), zip(*raw, strict=True), strict=bool(raw)
+        ):
+            column = kind.column(values)
+            if column is None:
+                return None
+            columns.append(column)
+        return (
+            pa.RecordBatch.from_arrays(columns, schema=self.arrow_schema) if raw else self.batch([])
         )
 
     @abstractmethod

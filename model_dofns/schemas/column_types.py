@@ -15,6 +15,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -56,6 +57,13 @@ class ColumnType(ABC):
     @abstractmethod
     def _stored(self, where: str, value: Any) -> Any:
         """The same for a value that is None only where that is refused."""
+
+    def column(self, values: Sequence[Any]) -> pa.Array | None:
+        """The column of what :meth:`stored` gives of each value, where that needs no look at each.
+
+        None where it does.
+        """
+        return None
 
     def read(self, value: Any) -> Any:
         """What a judge reads for a value of a column, which may be one of another type."""
@@ -121,6 +129,18 @@ class Plain(ColumnType):
         if plain is int and value not in INT64:
             raise RecordError("IntegerOutOfRange", f"{where}: {value:#x} does not fit 64 bits")
         return _sound(where, value) if isinstance(value, str) else value
+
+    def column(self, values: Sequence[Any]) -> pa.Array | None:
+        kinds = set(map(type, values)) - ({NoneType} if self.nullable else set())
+        if len(kinds) == 1 and issubclass(kind := next(iter(kinds)), enum.Enum):
+            values = [None if value is None else value.value for value in values]
+            kinds = {type(member.value) for member in kind}
+        if kinds - {self.plain}:
+            return None
+        try:
+            return pa.array(values, self.arrow)
+        except (OverflowError, UnicodeEncodeError):  # an integer beyond 64 bits; half a character
+            return None
 
     def handed(self, value: Any, *, as_text: bool = False) -> Any:
         value = of_json(value)

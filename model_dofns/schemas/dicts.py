@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from model_dofns.exceptions import RecordError
 from model_dofns.schemas.base import Record, RecordSchema, verdict
 from model_dofns.schemas.column_types import ColumnType, NoColumnTypeError
 from model_dofns.schemas.json_values import of_json
+
+_ABSENT: Final = object()  # in place of a value
 
 
 class DictSchema(RecordSchema):
@@ -75,12 +77,19 @@ class DictSchema(RecordSchema):
     def value(self, instance: Any, name: str) -> Any:
         return self.column_types[name].handed(instance.get(name))
 
-    def values(self, instance: Any) -> tuple[Any, ...]:
+    def raw_values(self, instance: Any) -> tuple[Any, ...]:
         return tuple(
-            None
+            _ABSENT
             if name not in instance and name in self._optional
-            else kind.stored(name, self.value(instance, name))
-            for name, kind in self.column_types.items()
+            else self.value(instance, name)
+            for name in self.column_types
+        )
+
+    def stored(self, raw: tuple[Any, ...]) -> tuple[Any, ...]:
+        kinds = self.column_types.items()
+        return tuple(
+            None if value is _ABSENT else kind.stored(name, value)
+            for (name, kind), value in zip(kinds, raw, strict=True)
         )
 
     def from_columns(self, record: Record) -> Record:

@@ -6,7 +6,9 @@ What the fast accept may decide is settled in :mod:`model_dofns.schemas.fast_acc
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+import itertools
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
 import numpy as np
@@ -70,6 +72,10 @@ class PydanticSchema(RecordSchema):
             for key in self.keys[name]
         }
         self._parsed = {k: kind for k, kind in by_key.items() if kind.is_nested or k in strict}
+        names = tuple(self.column_types)
+        # All values at once; of one name it would give no tuple.
+        self._attributes = operator.attrgetter(*names) if len(names) > 1 else None
+        self._validate = _validate_function(record_class)
         self._rules: dict[str, Rule] = {}
         self.fast_accept_off = self._why_no_fast_accept()
 
@@ -141,7 +147,7 @@ class PydanticSchema(RecordSchema):
                     key: self._with_entries[key].read(value) if key in self._with_entries else value
                     for key, value in record.items()
                 }
-            return self.record_class.model_validate(record, by_name=by_name or None)
+            return self._validate(record, by_name=by_name or None)
         except ValidationError as error:
             raise RecordError("ValidationError", _described(error)) from error
         except BaseException as error:  # a validator of the author's own: that is its verdict
@@ -151,10 +157,27 @@ class PydanticSchema(RecordSchema):
         self.judge(dict(instance), by_name=True)
 
     def is_record(self, value: Any) -> bool:
-        return isinstance(value, self.record_class)
+        # Of another type, pydantic's isinstance takes its time.
+        return type(value) is self.record_class or isinstance(value, self.record_class)
+
+    def raw_values(self, instance: Any) -> tuple[Any, ...]:
+        if self._attributes is not None:
+            try:
+                return self._attributes(instance)
+            except AttributeError:  # an instance that was made without one of its fields
+                pass
+        return super().raw_values(instance)
 
     def value(self, instance: Any, name: str) -> Any:
         return getattr(instance, name, None)
+
+
+def _validate_function(record_class: type[BaseModel]) -> Callable[..., BaseModel]:
+    """``model_validate``; of pydantic's own, what it calls, without what it asks before that."""
+    classes = itertools.takewhile(lambda c: c is not BaseModel, record_class.__mro__)
+    if any("model_validate" in vars(c) for c in classes) or not record_class.__pydantic_complete__:
+        return record_class.model_validate
+    return record_class.__pydantic_validator__.validate_python
 
 
 def _keys(alias: str | AliasPath | AliasChoices | None) -> set[str]:

@@ -170,7 +170,7 @@ class JsonLines(TextRecords):
         alike: npt.NDArray[np.bool_] = (first == ord("{")) & (last == ord("}"))
         alike &= ~self._too_long
         alike[self._lines_that_differ()] = False
-        for name in self._refused_names():
+        for name in self._refused_names:
             alike[self._lines_naming(name)] = False
         # Each of these lines has one "{" at least; what is left of them all may be in one line.
         opened = np.count_nonzero(self._bytes == ord("{"))
@@ -181,6 +181,11 @@ class JsonLines(TextRecords):
             alike &= np.bincount(rows, minlength=len(self)) <= MAX_NESTING
         return alike & self._are_utf8()
 
+    @functools.cached_property
+    def _input_names(self) -> list[str]:
+        return sorted(self._layout.input_names)
+
+    @functools.cached_property
     def _refused_names(self) -> list[str]:
         """What a record may not be named that is written as JSON again."""
         layout, name = self._layout, self._layout.prediction_field
@@ -210,17 +215,17 @@ class JsonLines(TextRecords):
         record = json_value(self._text(row))
         if not isinstance(record, dict):
             raise RecordError("NotAnObject", f"a JSON {_KINDS[type(record)]}, and no object")
-        for name in self._refused_names():
+        for name in self._refused_names:
             if name in record:
                 raise RecordError(
                     "NameClash",
                     f"the record has a field {name!r} already: name the prediction otherwise with"
                     " --prediction_field",
                 )
-        for name in sorted(self._layout.input_names & record.keys()):
-            if has_infinity(record[name]):
+        for name in self._input_names:
+            if has_infinity(record.get(name)):
                 raise RecordError("NumberOutOfRange", f"{name}: a number no double can hold")
-        return {**self._partitions, **record}
+        return {**self._partitions, **record} if self._partitions else record
 
     # --- out again ---
 

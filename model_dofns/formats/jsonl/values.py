@@ -29,7 +29,7 @@ def _int_or_infinity(digits: str) -> int | float:
         return float(digits)
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 _decode_any_integer = json.JSONDecoder(
     parse_constant=_refuse_constant, parse_int=_int_or_infinity
 ).decode
@@ -41,11 +41,19 @@ def json_value(text: str) -> Any:
     Raises:
         RecordError: it is no JSON as RFC 8259 has it, or nested more than 200 levels deep.
     """
-    if text.count("{") + text.count("[") > MAX_NESTING and _nesting(text) > MAX_NESTING:
+    if (
+        len(text) > MAX_NESTING
+        and text.count("{") + text.count("[") > MAX_NESTING
+        and _nesting(text) > MAX_NESTING
+    ):
         raise RecordError("NestingTooDeep", f"more than {MAX_NESTING} levels of nesting")
     try:
         try:
-            return _decode(text)
+            if text[:1] == "{":  # an object, mostly: without a look for space round it
+                value, end = _decoder.raw_decode(text)
+                if end == len(text):
+                    return value
+            return _decoder.decode(text)
         except json.JSONDecodeError:
             raise
         except ValueError:  # an integer of thousands of digits
@@ -66,7 +74,7 @@ def _nesting(text: str) -> int:
 
 def has_infinity(value: Any) -> bool:
     """True where a number in the value, at any depth, is one that no double can hold."""
-    if isinstance(value, float):
+    if type(value) is float:
         return math.isinf(value)
     if isinstance(value, (dict, list)):
         return any(map(has_infinity, value.values() if isinstance(value, dict) else value))
