@@ -463,7 +463,9 @@ def _read_only(batch: pa.RecordBatch) -> pa.RecordBatch:
 def _as_dicts(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     """The rows of a batch without nulls; much faster than its own ``to_pylist``."""
     columns = [
-        column.to_numpy().tolist() if pa.types.is_primitive(column.type) else column.to_pylist()
+        column.to_numpy(zero_copy_only=False).tolist()
+        if pa.types.is_primitive(column.type)
+        else column.to_pylist()
         for column in batch.columns
     ]
     names = batch.schema.names
