@@ -7,6 +7,7 @@ Two ways to ask, chosen by what the model has; both take the records of a block 
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -24,8 +25,6 @@ from model_dofns.formats.base import Candidates, Rows
 from model_dofns.schemas import RecordSchema, is_interrupt, told
 from model_dofns.schemas.fast_accept import Mask
 
-# After so many guilty records the rest of a batch goes one by one.
-MAX_GUILTY = 8
 # A task whose first so many records all fail in predict stops: the model cannot work on this data.
 MAX_FAILURES_FROM_START = 1_000
 
@@ -70,31 +69,36 @@ def bisect(
 ) -> Iterator[tuple[int, int, T | BaseException]]:
     """Call with ``(start, stop)``, covering ``range(size)``, so that the guilty stand alone.
 
-    What raises is halved until one record is left. After ``MAX_GUILTY`` guilty ones the rest goes
-    one by one. At most ``size + MAX_GUILTY * log2(size)`` calls and one are made.
+    What raises is halved until one record is left. Behind it comes a step that is, as far as the
+    guilty ones so far tell, as likely to have one as not, and twice that where it has none: group
+    testing by generalised binary splitting (F. K. Hwang, "A Method for Detecting All Defective
+    Members in a Population by Group Testing", 1972). Of ``size`` records, ``k`` of them guilty,
+    that is about ``k * log2(size / k)`` calls, and never more than ``2 * size``.
 
     Yields:
         ``start, stop, result``, ascending; of a guilty record, its exception for a result.
     """
-    guilty = 0
-    pending = [(0, size)] if size else []
-    while pending:
-        start, stop = pending.pop()
-        if guilty >= MAX_GUILTY and stop - start > 1:
-            pending += [(row, row + 1) for row in reversed(range(start, stop))]
-            continue
+    start, guilty, step = 0, 0, size
+    bad_stop = 0  # where there are guilty ones between start and here
+    while start < size:
+        halves = start < bad_stop
+        stop = start + max((bad_stop - start) // 2, 1) if halves else min(start + step, size)
         try:
             result: T | BaseException = call(start, stop)
         except BaseException as error:
             if is_interrupt(error):
                 raise
             if stop - start > 1:
-                middle = (start + stop) // 2
-                pending += [(middle, stop), (start, middle)]
+                bad_stop = stop
                 continue
-            guilty += 1
             result = error
+            guilty += 1
+            bad_stop, step = stop, max(int(math.log(2) * stop / guilty), 1)
+        else:
+            if not halves:
+                step *= 2
         yield start, stop, result
+        start = stop
 
 
 class Predictor(ABC):
@@ -169,8 +173,6 @@ class Predictor(ABC):
         A float that is not finite becomes null where the field may be None, and is refused where
         it may not: no format but Parquet could say it.
         """
-        if len(rows):
-            self._failures_from_start = None
         outputs, finite = self._without_infinities(rows, outputs, failures)
         taken = None if are_judged else self._output.accept(outputs)
         accepted = finite & (are_judged if taken is None else taken[1])
@@ -263,10 +265,12 @@ class BatchPredictor(Predictor):
                 if isinstance(result, BaseException):
                     failures.append(self._failure(int(part[0]), result))
                 else:
-                    scored.append(self._checked(part, result, failures))
+                    self._failures_from_start = None
+                    scored.append((part, result))
         if scored:
-            outcome.rows = np.concatenate([part for part, _ in scored])
-            outcome.predictions = _concatenated([outputs for _, outputs in scored])
+            scored_rows = np.concatenate([part for part, _ in scored])
+            predictions = _concatenated([outputs for _, outputs in scored])
+            outcome.rows, outcome.predictions = self._checked(scored_rows, predictions, failures)
         return outcome
 
     def _inputs(self, records: Candidates, failures: list[Failure]) -> tuple[Rows, pa.RecordBatch]:

@@ -15,6 +15,7 @@ ROUTE_STAGE: Final = "route"
 READ_STAGE: Final = "read"
 
 _MAX_MESSAGE = 1_000
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make one each time
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,6 @@ class Reject:
             "version": self.version,
         }
         try:
-            return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+            return _encode(fields).encode() + b"\n"
         except UnicodeEncodeError:  # a lone surrogate, in a message that quotes the record
             return json.dumps(fields).encode() + b"\n"

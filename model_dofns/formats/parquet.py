@@ -298,8 +298,9 @@ class ParquetRows(Records):
             name: json_form(column[0])
             for name, column in zip(record.schema.names, record.columns, strict=True)
         }
-        text = json.dumps(values, ensure_ascii=False)
-        return {"input": text, "row": int(self._places()[row])}
+        places = self._block.places
+        number = self._block.position + row if places is None else places[row]
+        return {"input": json.dumps(values, ensure_ascii=False), "row": int(number)}
 
     def with_predictions(self, rows: Rows, predictions: pa.RecordBatch) -> Payload:
         """The columns as they came, and the prediction's behind them."""

@@ -46,7 +46,9 @@ class TextRecords(Records):
 
     def source(self, row: int) -> Mapping[str, Any]:
         record = self._record(row)
-        offset = int(self._places()[row])
+        places = self._block.places
+        start = self._block.position + self._starts[row] if places is None else places[row]
+        offset = int(start)
         too_long = bool(self._too_long[row])
         if too_long:
             record = record[:HEAD_BYTES]

@@ -19,9 +19,10 @@ _MAX_REFUSED = 1 / 16
 
 
 def decoded(
-    text: pa.Buffer, starts: Rows, schema: pa.Schema
+    text: pa.Buffer, starts: Rows, schema: pa.Schema, *, seek_refused: bool = True
 ) -> tuple[pa.Table | None, Rows | None]:
-    """All lines of the text by pyarrow.json; or None, and which lines it refuses, where it says so.
+    """All lines of the text by pyarrow.json; or None, and which lines it refuses, where it says so
+    and that is asked for.
 
     The parser stops at the first line that it refuses and says which that is, so the others are
     found by going on behind it. The line before is left out as well: an object may be followed by
@@ -34,7 +35,7 @@ def decoded(
             table = _read_json(text.slice(int(starts[begin])), schema)
         except pa.ArrowInvalid as error:
             row = _ROW_OF_ERROR.search(str(error))
-            if row is None or len(refused) > _MAX_REFUSED * len(starts):
+            if not seek_refused or row is None or len(refused) > _MAX_REFUSED * len(starts):
                 return None, None
             bad = begin + int(row[1])
             refused += [line for line in (bad - 1, bad) if begin <= line < len(starts)]

@@ -38,6 +38,7 @@ from model_dofns.formats.jsonl.fields import (
     said_whole,
 )
 from model_dofns.formats.jsonl.members import (
+    count,
     kept_members,
     members,
     null_members,
@@ -55,6 +56,8 @@ _IS_BLANK = np.isin(np.arange(256), np.frombuffer(BLANK, np.uint8))
 # which begins so as well; "-0" is a negative float to it, and an integer to Python, but where one
 # of the bytes beside it follows.
 _DIFFERENCES = ((b"NaN", b""), (b"Inf", b""), (b"-0", b".0123456789eE"))
+# A shape is rare that fewer lines have than this share; more rare ones than that are none.
+_RARE, _MAX_RARE = 1 / 16, 1 / 8
 _KINDS = {
     list: "array",
     str: "string",
@@ -99,13 +102,18 @@ class JsonLines(TextRecords):
 
     def _decoded(self, rows: Rows, schema: pa.Schema) -> tuple[Rows, pa.RecordBatch]:
         """Those of the lines that the parser takes, and their columns."""
-        for _ in range(3):  # all of them; without those that were refused; without odd ones
+        # All of them; without those that look odd; without those that were refused; without those
+        # of which that was not said.
+        for seek_refused in (False, True, True, True):
             if not len(rows) or not len(schema):
                 break
             text, starts = self._joined(rows)
-            table, refused = decoded(text, starts, schema)
+            table, refused = decoded(text, starts, schema, seek_refused=seek_refused)
             if table is not None and table.num_rows == len(rows):
                 return without_infinities(rows, table.combine_chunks().to_batches()[0])
+            if not seek_refused:
+                rows = rows[~self._have_rare_shapes()[rows]]
+                continue
             if refused is None:
                 refused = np.flatnonzero(np.isin(rows, self._odd_rows(schema)))
             if not len(refused):
@@ -149,6 +157,20 @@ class JsonLines(TextRecords):
                     positions = positions[~followed_by(self._bytes, last, alike_before)]
                 found.append(self._rows_at(positions))
         return np.concatenate(found)
+
+    def _have_rare_shapes(self) -> npt.NDArray[np.bool_]:
+        """Which lines have quotes, colons or commas as few other lines have them.
+
+        Where a line is refused, it is likely to be of these, and so are others that would be: it
+        matters for speed alone.
+        """
+        signs = [count(self._data, self._line_ends, sign) for sign in b'":,']
+        shapes = functools.reduce(
+            lambda shape, sign: shape << 20 | np.minimum(sign, 2**20 - 1), signs
+        )
+        _, shape, sizes = np.unique(shapes, return_inverse=True, return_counts=True)
+        rare: npt.NDArray[np.bool_] = (sizes < len(self) * _RARE)[shape]
+        return rare if np.count_nonzero(rare) < len(self) * _MAX_RARE else np.zeros_like(rare)
 
     def _odd_rows(self, schema: pa.Schema) -> Rows:
         """The lines that the parser may refuse without saying which: it matters for speed alone.

@@ -17,6 +17,11 @@ import pyarrow.compute as pc
 
 from model_dofns.arrays import all_finite
 
+_NUMBERS = {
+    *(pa.int8().id, pa.int16().id, pa.int32().id, pa.int64().id, pa.bool_().id),
+    *(pa.uint8().id, pa.uint16().id, pa.uint32().id, pa.uint64().id),
+    *(pa.float16().id, pa.float32().id, pa.float64().id),
+}
 TEXT = pa.large_binary()  # 64-bit offsets: a block's text may pass 2 GB
 # A column of it, or what is the same in every row.
 Piece: TypeAlias = pa.Array | str
@@ -115,6 +120,9 @@ def json_form(scalar: pa.Scalar, *, nulls_are_absent: bool = False) -> Any:
     """A value as JSON can say it: bytes in base64, and what JSON has no word for as text."""
     if not scalar.is_valid:
         return None
+    if scalar.type.id in _NUMBERS:
+        number = scalar.as_py()
+        return number if math.isfinite(number) else str(number)
     form = functools.partial(json_form, nulls_are_absent=nulls_are_absent)
     if pa.types.is_dictionary(scalar.type):
         return form(scalar.value)
