@@ -23,7 +23,6 @@ MODELS = {  # models of these kinds
     "json-schema": ["jsonschema-rs>=0.30"],  # whose schemas are JSON Schemas
     "schema": ["schema>=0.7.5"],  # whose schemas are of the library schema
     "sklearn": ["joblib>=1.3", "pandas>=2.2", "scikit-learn>=1.5,<2", "skops>=0.11"],
-    "onnx": ["onnxruntime>=1.20", "skl2onnx>=1.19"],  # trees of scikit-learn, run by ONNX Runtime
 }
 BENCH = [  # beside the engines
     "matplotlib>=3.9",  # draws what was measured

@@ -25,6 +25,7 @@ import hashlib
 import importlib.resources
 import io
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -112,6 +113,8 @@ class SklearnModel(MLModel):
         if not isinstance(probabilities, bool):
             raise ModelError(f"probabilities must be true or false, and is {probabilities!r}")
         self._probabilities = probabilities
+        self._transformers, self._final = _steps(self._estimator)
+        self._margin = _margin(self._final)
         self.output_schema = self._output_schema(file)
 
     def _refuse_other_features(self, file: str) -> None:
@@ -152,32 +155,41 @@ class SklearnModel(MLModel):
         return ["probability", *(f"probability_{label}" for label in labels)]
 
     def predict(self, record: Any) -> Any:
-        """The prediction of one record, by way of a batch of one."""
+        """The prediction of one record, by the estimator's own methods alone.
+
+        It is what :meth:`predict_batch`, which saves itself some of their work, is checked against.
+        """
+        names = self.output_schema.model_fields
         values = {name: [getattr(record, name)] for name in self._names}
-        (row,) = self.predict_batch(pa.RecordBatch.from_pydict(values, self._columns)).to_pylist()
+        batch = pa.RecordBatch.from_pydict(values, self._columns)
+        columns = [_predictions(self._estimator, self._rows(batch))]
+        if self._probabilities:
+            probabilities = self._estimator.predict_proba(self._rows(batch))
+            columns = self._with_probabilities(columns[0], probabilities)
+        (row,) = _columns(names, columns).to_pylist()
         return self.output_schema(**row)
 
     def predict_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The predictions of a batch that has the features."""
-        schema = self.output_schema.model_fields
+        names = self.output_schema.model_fields
         if not batch.num_rows:  # which estimators refuse
-            return pa.RecordBatch.from_pydict({name: [] for name in schema})
+            return pa.RecordBatch.from_pydict({name: [] for name in names})
         rows = self._rows(batch)
+        for transformer in self._transformers:  # once, for labels and probabilities
+            rows = transformer.transform(rows)
         if not self._probabilities:
-            return _columns(schema, [self._predictions(rows)])
-        probabilities = np.asarray(self._estimator.predict_proba(rows), np.float64)
-        # Not always the most probable ones: thresholds may be tuned.
-        labels = self._predictions(rows)
-        is_label = labels[:, None] == np.asarray(self._estimator.classes_)[None, :]
-        return _columns(schema, [labels, probabilities[is_label], *probabilities.T])
+            return _columns(names, [_predictions(self._final, rows)])
+        probabilities = np.asarray(self._final.predict_proba(rows), np.float64)
+        if self._margin is not None and _are_apart(probabilities, self._margin):
+            labels = np.asarray(self._final.classes_).take(probabilities.argmax(axis=1))
+        else:
+            labels = _predictions(self._final, rows)
+        return _columns(names, self._with_probabilities(labels, probabilities))
 
-    def _predictions(self, rows: Any) -> Any:
-        found = np.asarray(self._estimator.predict(rows))
-        if found.ndim == 2 and found.shape[1] == 1:  # fitted on a column of targets
-            return found[:, 0]
-        if found.ndim != 1:
-            raise ValueError(f"the estimator has {found.shape[1]} predictions a row, and not one")
-        return found
+    def _with_probabilities(self, labels: Any, probabilities: Any) -> list[Any]:
+        # Not always the most probable ones: thresholds may be tuned.
+        is_label = labels[:, None] == np.asarray(self._estimator.classes_)[None, :]
+        return [labels, probabilities[is_label], *probabilities.T]
 
     def _rows(self, batch: pa.RecordBatch) -> Any:
         """The features as the estimator was fitted on them: with their names, or without."""
@@ -187,6 +199,65 @@ class SklearnModel(MLModel):
         if not self._texts:
             return np.column_stack(columns)
         return np.column_stack([column.astype(object) for column in columns])
+
+
+def _predictions(estimator: Any, rows: Any) -> Any:
+    found = np.asarray(estimator.predict(rows))
+    if found.ndim == 2 and found.shape[1] == 1:  # fitted on a column of targets
+        return found[:, 0]
+    if found.ndim != 1:
+        raise ValueError(f"the estimator has {found.shape[1]} predictions a row, and not one")
+    return found
+
+
+def _steps(estimator: Any) -> tuple[list[Any], Any]:
+    """What a pipeline does with its rows first, and what predicts then; of others, themselves."""
+    from sklearn.pipeline import Pipeline
+
+    transformers: list[Any] = []
+    while type(estimator) is Pipeline:  # a subclass may go about it in another way
+        *first, (_, last) = estimator.steps
+        transformers += [step for _, step in first if not (step is None or isinstance(step, str))]
+        estimator = last
+    return transformers, estimator
+
+
+def _margin(estimator: Any) -> float | None:
+    """By how much a class must be the most probable to be known to be what is predicted.
+
+    None where it is not known to be at all. It is for ensembles of trees, whose ``predict`` and
+    ``predict_proba`` each cost the way through all trees.
+    """
+    ensemble = sys.modules.get("sklearn.ensemble")
+    if ensemble is None:  # or unpickling would have imported it
+        return None
+    margins = {
+        ensemble.RandomForestClassifier: 0.0,  # all forests: the first of the most probable
+        # By sums from which probabilities are made, and with rounding those may tie.
+        ensemble.HistGradientBoostingClassifier: 1e-9,
+        ensemble.GradientBoostingClassifier: 1e-9,
+    }
+    for known, margin in margins.items():
+        # Of a subclass too, if it has these methods of it.
+        if all(
+            getattr(getattr(estimator, method, None), "__func__", None) is getattr(known, method)
+            for method in ("predict", "predict_proba")
+        ):
+            return margin
+    return None
+
+
+def _are_apart(probabilities: Any, margin: float) -> bool:
+    """Whether the most probable class is more probable than each other, by a margin, in all rows.
+
+    Always, if the margin is 0.
+    """
+    if not margin:
+        return True
+    if probabilities.shape[1] < 2:
+        return False
+    ordered = np.partition(probabilities, -2, axis=1)
+    return bool((ordered[:, -1] - ordered[:, -2] > margin).all())
 
 
 def _read(file: str) -> bytes:
