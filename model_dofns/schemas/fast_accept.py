@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from model_dofns.arrays import all_finite
+from model_dofns.arrays import all_finite, is_utf8
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -71,11 +71,9 @@ class Rule:
         try:
             type_ = ARROW_TYPES[self.plain]
             array = column if column.type == type_ else column.cast(type_)
-            if self.plain is str:
-                array.validate(full=True)  # Parquet's text may be anything: is it UTF-8?
-        except pa.ArrowException:  # an integer that does not fit; bytes that are no text; no cast
+        except pa.ArrowException:  # an integer that does not fit; no cast
             return None
-        return array
+        return None if self.plain is str and not is_utf8(array) else array
 
     def accepted(self, array: pa.Array) -> Mask:
         """The rows whose value of this field the judge would take."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_dofns.arrays import all_finite
+from model_dofns.arrays import all_finite, text_bytes
 from model_dofns.formats.base import Mask
 from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.jsonl.text import (
@@ -69,9 +69,10 @@ def row_lines(texts: list[pa.Array], dialect: Dialect, size: int) -> pa.Buffer:
 def _quoted(column: pa.Array, dialect: Dialect) -> pa.Array:
     quote = dialect.quote
     if column.type == pa.string():  # first a look at all of the text at once, as most has none
+        text = text_bytes(column)
         special_bytes = _WHITE | set(f"{dialect.delimiter}{quote}\r\n".encode())
         has_empty = pc.any(pc.equal(pc.binary_length(column), 0)).as_py()
-        if not has_empty and not _bytes_of(column) & special_bytes:
+        if not has_empty and not any(byte in text for byte in special_bytes):
             return column
     special = re.escape(dialect.delimiter) + re.escape(quote) + r"\r\n"
     pattern = rf"[{special}]|^[ \t\v\f]|[ \t\v\f]$|^$"
@@ -127,9 +128,5 @@ def _cast(column: pa.Array, plain: pa.Array, type_: pa.DataType) -> tuple[pa.Arr
 
 def _bytes_of(column: pa.Array) -> frozenset[int]:
     """Which bytes the text of a column has."""
-    _, offsets, data = column.buffers()
-    if data is None:
-        return frozenset()
-    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    text = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]] if len(ends) else np.empty(0, np.uint8)
+    text = np.frombuffer(text_bytes(column), np.uint8)
     return frozenset(np.flatnonzero(np.bincount(text, minlength=256)).tolist())

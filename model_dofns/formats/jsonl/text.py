@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_dofns.arrays import all_finite
+from model_dofns.arrays import all_finite, is_utf8
 
 _NUMBERS = {
     *(pa.int8().id, pa.int16().id, pa.int32().id, pa.int64().id, pa.bool_().id),
@@ -178,13 +178,7 @@ def _quoted(column: pa.Array) -> pa.Array:
 
 def is_sound_text(column: pa.Array) -> bool:
     """True of text that is UTF-8, which a file may say of text that is not."""
-    if not _is_text(column.type):
-        return False
-    try:
-        column.validate(full=True)
-    except pa.ArrowException:
-        return False
-    return True
+    return _is_text(column.type) and is_utf8(column)
 
 
 def _is_text(type_: pa.DataType) -> bool:
