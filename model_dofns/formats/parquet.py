@@ -50,6 +50,10 @@ from model_dofns.formats.partitions import own_partitions
 # Rows are gathered up to this much before they are written as a row group.
 ROW_GROUP_BYTES = 64 << 20
 _MAX_BLOCK_ROWS = 1 << 16
+_READ_BYTES = 1 << 20
+# So many rows are decoded at once, and gathered: where rows are wider than the first ones were, a
+# block is too large by these alone.
+_STEP_ROWS = 1 << 11
 _SAMPLE_ROWS = 64
 # The last is for the names of columns.
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
@@ -83,6 +87,7 @@ class ParquetFormat(Format):
             parquet = pq.ParquetFile(
                 file,
                 pre_buffer=False,
+                buffer_size=_READ_BYTES,  # else a row group's columns are held as they are stored
                 coerce_int96_timestamp_unit="us",  # nanoseconds end in 2262, and would wrap
             )
             groups = [parquet.metadata.row_group(i) for i in range(parquet.num_row_groups)]
@@ -181,7 +186,18 @@ def _batches(
     read = functools.partial(
         parquet.iter_batches, row_groups=[index], columns=columns, use_threads=False
     )
-    yield from read(_block_rows(next(read(_SAMPLE_ROWS), None), block_bytes))
+    rows = _block_rows(next(read(_SAMPLE_ROWS), None), block_bytes)
+    gathered: list[pa.RecordBatch] = []
+    gathered_rows = gathered_bytes = 0
+    for batch in read(min(rows, _STEP_ROWS)):
+        gathered_rows += batch.num_rows
+        gathered_bytes += batch.nbytes
+        if gathered and (gathered_rows > rows or gathered_bytes > block_bytes):
+            yield pa.concat_batches(gathered)
+            gathered, gathered_rows, gathered_bytes = [], batch.num_rows, batch.nbytes
+        gathered.append(batch)
+    if gathered:
+        yield pa.concat_batches(gathered)
 
 
 def _block_rows(some: pa.RecordBatch | None, block_bytes: int) -> int:
