@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 64 << 20
 BLOCK_BYTES = 4 << 20
+# Of narrow ones: their columns stay in a processor's caches, and all may become rejects of 1 kB.
+MAX_BLOCK_RECORDS = 1 << 16
 MAX_RECORD_BYTES = 16 << 20
 # Of a record that is too long to be held, this much stands in its reject.
 HEAD_BYTES = 1 << 10

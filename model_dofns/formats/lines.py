@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
-from model_dofns.formats.base import HEAD_BYTES, Block, Payload, Range
+from model_dofns.formats.base import HEAD_BYTES, MAX_BLOCK_RECORDS, Block, Payload, Range
 from model_dofns.formats.compression import SUFFIXES, compressing
 
 BLANK = b" \t\r"  # white space that a line's end or its neighbours leave round a record
@@ -43,7 +45,7 @@ def read_line_blocks(
         whole_lines = piece.rfind(b"\n") + 1
         if whole_lines:
             data = b"".join((held, memoryview(piece)[:whole_lines]))
-            yield Block(format_name, part.path, data, position)
+            yield from few_lines(Block(format_name, part.path, data, position))
             held, position = piece[whole_lines:], piece_position + whole_lines
         else:
             held += piece
@@ -57,6 +59,24 @@ def read_line_blocks(
         yield long_line.block(format_name, part.path)
     elif held:
         yield Block(format_name, part.path, held, position)
+
+
+def few_lines(block: Block) -> Iterator[Block]:
+    """A block of lines in blocks of at most ``MAX_BLOCK_RECORDS``."""
+    assert isinstance(block.data, bytes)
+    is_line_end = np.frombuffer(block.data, np.uint8) == ord("\n")
+    if np.count_nonzero(is_line_end) <= MAX_BLOCK_RECORDS:
+        yield block
+        return
+    line_ends = np.flatnonzero(is_line_end)
+    cuts = [
+        0,
+        *(line_ends[MAX_BLOCK_RECORDS - 1 :: MAX_BLOCK_RECORDS] + 1).tolist(),
+        len(block.data),
+    ]
+    for start, stop in itertools.pairwise(cuts):
+        if start < stop:
+            yield replace(block, data=block.data[start:stop], position=block.position + start)
 
 
 class LongLine:

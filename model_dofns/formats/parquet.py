@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from model_dofns.exceptions import RecordError, UnreadableFileError
 from model_dofns.formats.base import (
     BLOCK_BYTES,
+    MAX_BLOCK_RECORDS,
     MAX_RECORD_BYTES,
     Block,
     Format,
@@ -49,7 +50,6 @@ from model_dofns.formats.partitions import own_partitions
 
 # Rows are gathered up to this much before they are written as a row group.
 ROW_GROUP_BYTES = 64 << 20
-_MAX_BLOCK_ROWS = 1 << 16
 _READ_BYTES = 1 << 20
 # So many rows are decoded at once, and gathered: where rows are wider than the first ones were, a
 # block is too large by these alone.
@@ -207,7 +207,7 @@ def _block_rows(some: pa.RecordBatch | None, block_bytes: int) -> int:
     """
     if some is None or not some.num_rows:
         return 1
-    return int(min(max(block_bytes * some.num_rows / max(some.nbytes, 1), 1), _MAX_BLOCK_ROWS))
+    return int(min(max(block_bytes * some.num_rows / max(some.nbytes, 1), 1), MAX_BLOCK_RECORDS))
 
 
 class ParquetRows(Records):

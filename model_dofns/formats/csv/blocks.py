@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from model_dofns.exceptions import RecordError, UnreadableFileError
-from model_dofns.formats.base import HEAD_BYTES, Block, Range
+from model_dofns.formats.base import HEAD_BYTES, MAX_BLOCK_RECORDS, Block, Range
 from model_dofns.formats.csv.quoting import Dialect
 from model_dofns.formats.lines import BOM, LongLine
 
@@ -69,10 +69,12 @@ def read_row_blocks(
                 header = data[rows.starts[written[0]] : ends[written[0]]]
                 _refuse_other(header, dialect, columns, part.path)
                 begin = min(int(rows.line_ends[written[0]]) + 1, rows.decided)
-        if begin < rows.decided:
-            text = data[begin : rows.decided]
-            split = rows.behind(begin)
-            yield Block(format_name, part.path, text, position + begin, split=split)
+        cuts = rows.line_ends[MAX_BLOCK_RECORDS - 1 :: MAX_BLOCK_RECORDS] + 1
+        for end in [*cuts[cuts > begin].tolist(), rows.decided]:
+            if begin < end:
+                split = rows.between(begin, end)
+                yield Block(format_name, part.path, data[begin:end], position + begin, split=split)
+                begin = end
         held, position = data[rows.decided :], position + rows.decided
         if len(held) > held_bytes and b"\n" not in held:
             long_line, held = LongLine(position, held), b""

@@ -38,16 +38,16 @@ class Split(NamedTuple):
     decided: int
     max_record_bytes: int
 
-    def behind(self, begin: int) -> Split:
-        """The same of the text from ``begin`` on, where a record begins."""
-        if begin == 0:
+    def between(self, begin: int, stop: int) -> Split:
+        """The same of the text from ``begin`` to ``stop``, where records begin or end."""
+        if begin == 0 and stop == self.decided:
             return self
-        first = int(np.searchsorted(self.starts, begin))
+        these = slice(*np.searchsorted(self.starts, [begin, stop]))
         return Split(
-            self.starts[first:] - begin,
-            self.line_ends[first:] - begin,
-            self.sound[first:],
-            self.decided - begin,
+            self.starts[these] - begin,
+            self.line_ends[these] - begin,
+            self.sound[these],
+            stop - begin,
             self.max_record_bytes,
         )
 
