@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,14 @@ class EveryStageModel(models.PoisonModel):
         super().__init__()
         if pids is not None:
             (Path(pids) / str(os.getpid())).touch()
+
+
+class CountedModel(models.PlainModel):
+    """Leaves a file in the folder ``made`` for each instance of itself."""
+
+    def __init__(self, made: str) -> None:
+        super().__init__()
+        (Path(made) / uuid.uuid4().hex).touch()
 
 
 class BrokenModel(models.PlainModel):
