@@ -1,4 +1,4 @@
-"""What scoring costs, in what does not depend on the machine's mood: calls, and Arrow's allocations.
+"""What scoring costs, in what no machine's mood changes: calls, and allocations of Arrow's.
 
 A block is scored and written. Where columns decide, no Python is called for a record; where the
 judge or ``predict`` does, so many calls a record. No figure may grow by more than a quarter over
@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
-
 from job_runs import records
 
 from model_dofns import ModelSpec, Scorer
@@ -82,7 +81,7 @@ def score_and_write(scorer: Scorer, given: Block) -> None:
     writer.close()
 
 
-def calls(work: Callable[[], None]) -> int:
+def calls(work: Callable[..., None], *arguments: Any) -> int:
     """How many functions are called, of Python and of C."""
     count = 0
 
@@ -92,7 +91,7 @@ def calls(work: Callable[[], None]) -> int:
 
     sys.setprofile(counted)
     try:
-        work()
+        work(*arguments)
     finally:
         sys.setprofile(None)
     return count
@@ -104,7 +103,7 @@ def measured(model: str, format_name: str) -> Cost:
     scorer = Scorer(ModelSpec(f"models:{model}"), formats=formats)
     few, many = block(format_name, FEW), block(format_name, MANY)
     score_and_write(scorer, few)  # what is made once, is made
-    of_few, of_many = (calls(lambda: score_and_write(scorer, each)) for each in (few, many))
+    of_few, of_many = (calls(score_and_write, scorer, each) for each in (few, many))
     pool = pa.default_memory_pool()
     before = pool.num_allocations(), pool.total_bytes_allocated()
     score_and_write(scorer, many)
