@@ -43,15 +43,15 @@ class Cost(NamedTuple):
 
 # Of a model with predict_batch, one with predict alone, and one whose input the judge must see.
 COSTS = {
-    ("PlainModel", "jsonl"): Cost(757, 0.0, 395, 706),
-    ("PlainModel", "csv"): Cost(744, 0.0, 226, 623),
-    ("PlainModel", "parquet"): Cost(360, 0.0, 465, 671),
-    ("RecordModel", "jsonl"): Cost(512, 89.0, 189, 523),
-    ("RecordModel", "csv"): Cost(429, 67.0, 182, 364),
-    ("RecordModel", "parquet"): Cost(222, 57.0, 460, 718),
-    ("JudgedModel", "jsonl"): Cost(667, 90.0, 239, 601),
-    ("JudgedModel", "csv"): Cost(584, 68.0, 232, 442),
-    ("JudgedModel", "parquet"): Cost(376, 58.0, 510, 796),
+    ("PlainModel", "jsonl"): Cost(889, 0.0, 323, 663),
+    ("PlainModel", "csv"): Cost(936, 0.0, 185, 514),
+    ("PlainModel", "parquet"): Cost(402, 0.0, 453, 668),
+    ("RecordModel", "jsonl"): Cost(926, 24.0, 323, 671),
+    ("RecordModel", "csv"): Cost(973, 24.0, 185, 522),
+    ("RecordModel", "parquet"): Cost(444, 24.0, 462, 676),
+    ("JudgedModel", "jsonl"): Cost(641, 33.0, 170, 520),
+    ("JudgedModel", "csv"): Cost(674, 22.0, 191, 374),
+    ("JudgedModel", "parquet"): Cost(422, 11.0, 489, 752),
 }
 MAY_GROW = 1.25
 FEW, MANY = 1_000, 4_000

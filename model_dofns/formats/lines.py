@@ -68,12 +68,8 @@ def few_lines(block: Block) -> Iterator[Block]:
     if np.count_nonzero(is_line_end) <= MAX_BLOCK_RECORDS:
         yield block
         return
-    line_ends = np.flatnonzero(is_line_end)
-    cuts = [
-        0,
-        *(line_ends[MAX_BLOCK_RECORDS - 1 :: MAX_BLOCK_RECORDS] + 1).tolist(),
-        len(block.data),
-    ]
+    ends = np.flatnonzero(is_line_end)[MAX_BLOCK_RECORDS - 1 :: MAX_BLOCK_RECORDS] + 1
+    cuts = [0, *ends.tolist(), len(block.data)]
     for start, stop in itertools.pairwise(cuts):
         if start < stop:
             yield replace(block, data=block.data[start:stop], position=block.position + start)

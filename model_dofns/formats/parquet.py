@@ -53,7 +53,7 @@ ROW_GROUP_BYTES = 64 << 20
 _READ_BYTES = 1 << 20
 # So many rows are decoded at once, and gathered: where rows are wider than the first ones were, a
 # block is too large by these alone.
-_STEP_ROWS = 1 << 11
+_STEP_ROWS = 1 << 12
 _SAMPLE_ROWS = 64
 # The last is for the names of columns.
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)

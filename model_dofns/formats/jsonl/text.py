@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_dofns.arrays import all_finite, is_utf8
+from model_dofns.arrays import all_finite, is_utf8, text_bytes
 
 _NUMBERS = {
     *(pa.int8().id, pa.int16().id, pa.int32().id, pa.int64().id, pa.bool_().id),
@@ -51,7 +51,7 @@ def object_pieces(batch: pa.RecordBatch) -> list[Piece]:
     pieces: list[Piece] = []
     separator = "{"
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        pieces += [f"{separator}{json.dumps(name, ensure_ascii=False)}:", values(column)]
+        pieces += [f"{separator}{json.dumps(name, ensure_ascii=False)}:", *_value_pieces(column)]
         separator = ","
     pieces.append("}" if batch.num_columns else "{}")
     return pieces
@@ -71,13 +71,19 @@ def member_pieces(batch: pa.RecordBatch, *, nulls_are_absent: bool = False) -> l
     pieces: list[Piece] = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         key = f"{json.dumps(name, ensure_ascii=False)}:"
-        text = values(column, nulls_are_absent=nulls_are_absent)
+        member = [key, *_value_pieces(column, nulls_are_absent=nulls_are_absent), ","]
         if nulls_are_absent and column.null_count:
             nothing = pa.scalar(b"", TEXT)
-            pieces.append(pc.if_else(column.is_valid(), joined(key, text, ","), nothing))
-        else:
-            pieces += [key, text, ","]
+            member = [pc.if_else(column.is_valid(), joined(*member), nothing)]
+        pieces += member
     return pieces
+
+
+def _value_pieces(column: pa.Array, *, nulls_are_absent: bool = False) -> list[Piece]:
+    """What :func:`values` gives, in pieces to be joined one after the other."""
+    if is_sound_text(column) and not column.null_count and not _must_be_escaped(column):
+        return ['"', column.cast(TEXT), '"']
+    return [values(column, nulls_are_absent=nulls_are_absent)]
 
 
 def values(column: pa.Array, *, nulls_are_absent: bool = False) -> pa.Array:
@@ -168,12 +174,20 @@ def _dumped(value: Any) -> str:
 
 
 def _quoted(column: pa.Array) -> pa.Array:
-    """Each distinct text is quoted once: predictions often have few."""
+    """Text in quotes; each distinct one is escaped once, as predictions often have few."""
+    if not _must_be_escaped(column):
+        return joined('"', column.cast(TEXT), '"')
     distinct = column.dictionary_encode()
     quoted = [
         json.dumps(text, ensure_ascii=False).encode() for text in distinct.dictionary.to_pylist()
     ]
     return pa.array(quoted, TEXT).take(distinct.indices)
+
+
+def _must_be_escaped(column: pa.Array) -> bool:
+    """Whether there is something in a column of text that JSON's texts have only escaped."""
+    text = text_bytes(column)
+    return b'"' in text or b"\\" in text or bool((np.frombuffer(text, np.uint8) < 0x20).any())
 
 
 def is_sound_text(column: pa.Array) -> bool:
