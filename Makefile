@@ -56,7 +56,7 @@ format: $(VENV)/ready ## format the code
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/ready ## measure the job against the limit (some minutes, on a quiet machine)
-	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python -m benchmarks $(if $(PEERS),--peers) $(BENCH_ARGS)
 
 prism: build/prism ## build Beam's Prism runner, for its tests (needs go)
 
