@@ -62,11 +62,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> None:
     arguments = parse(argv)
-    scenarios, spoiled = chosen(
+    scenarios, spoiled, startup = chosen(
         arguments.only, arguments.scale, arguments.repeat, peers=arguments.peers
     )
     if arguments.list:
-        print("\n".join(each.name for each in (*scenarios, *spoiled)))
+        print("\n".join(each.name for each in (*scenarios, *spoiled, *startup)))
         return
     file = arguments.output / "results.json"
     if not arguments.render:
@@ -91,17 +91,21 @@ def main(argv: Sequence[str]) -> None:
             for bad in spoiled:
                 _say(bad.name)
                 results = replace(results, spoiled=(*results.spoiled, bench.run_spoiled(bad)))
+            for start in startup:
+                _say(start.name)
+                results = replace(results, startup=(bench.run_startup(start),))
         minutes = f"{(time.monotonic() - begin) / 60:.0f}"
         results = replace(results, settings={**settings, "minutes": minutes})
         file.write_text(results.to_json())
     # Imported now that nothing is measured any more: matplotlib is large.
     from benchmarks.report import write
 
-    write(Results.from_json(file.read_text()), arguments.output)
+    results = Results.from_json(file.read_text())
+    write(results, arguments.output)
     if arguments.publish:
         from benchmarks.readme import update
 
-        update(ROOT / "README.md", file)
+        update(ROOT / "README.md", results)
     _say(f"see {arguments.output / 'RESULTS.md'}")
 
 

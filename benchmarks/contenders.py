@@ -36,7 +36,8 @@ class Task:
 def environment(threads: int) -> dict[str, str]:
     """The same for all: so many threads for BLAS, OpenMP and Arrow, in each process."""
     own = {
-        "PYTHONPATH": str(ROOT),  # for benchmarks.models, wherever workers start
+        # For benchmarks.models, wherever workers start; and for peers, who have not installed it.
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "examples" / "iris_model")]),
         **dict.fromkeys(
             ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)
         ),
@@ -117,6 +118,11 @@ COMMANDS: dict[str, Callable[[Task], list[str]]] = {
 def tolerant_beam(task: Task) -> list[str]:
     """Our job in one process, whatever share of the records is rejected."""
     return _beam(task, "--max_errors", "100%")
+
+
+def importing(modules: str) -> list[str]:
+    """Python, which imports modules and ends."""
+    return [sys.executable, "-c", f"import {modules}"]
 
 
 def file_name(data: str, rows: int, kind: str, spoiled: str = "") -> str:

@@ -35,7 +35,7 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
 
-def _ratio(values: Sequence[float], others: Sequence[float]) -> Spread | None:
+def ratio(values: Sequence[float], others: Sequence[float]) -> Spread | None:
     """The ratios within each repeat, so that a slow minute is on both sides of each.
 
     None where there was nothing to measure: a size more took no time.
@@ -66,19 +66,20 @@ class Measured:
     """All runs of a scenario.
 
     Attributes:
-        title: for people.
-        model: what scored.
+        model, format: keys of ``MODELS`` and ``FORMATS``.
         rows: a small and a large number.
         contenders: in their order; what the others are compared with is the first.
         note: for people.
+        stage: of spoiled records, at which they are rejected.
     """
 
-    title: str
     model: str
+    format: str
     rows: tuple[int, int]
     contenders: tuple[str, ...]
     runs: tuple[Run, ...]
     note: str = ""
+    stage: str = ""
 
     def whole(self, contender: str, rows: int, of: Figure) -> list[float]:
         """What a contender took for so many rows, a value a repeat."""
@@ -94,19 +95,13 @@ class Measured:
     def whole_ratio(self, contender: str, of: Figure, to: str | None = None) -> Spread | None:
         """How many times what the first contender, or another one, took for the larger size."""
         large = self.rows[1]
-        return _ratio(
+        return ratio(
             self.whole(contender, large, of), self.whole(to or self.contenders[0], large, of)
         )
 
     def marginal_ratio(self, contender: str, of: Figure, to: str | None = None) -> Spread | None:
         """The same of one row more."""
-        return _ratio(self.marginal(contender, of), self.marginal(to or self.contenders[0], of))
-
-    def startup(self, contender: str, of: Figure) -> Spread:
-        """What no row takes: the line through both sizes, where it begins."""
-        small = self.rows[0]
-        pairs = zip(self.whole(contender, small, of), self.marginal(contender, of), strict=True)
-        return Spread.over([whole - small * one for whole, one in pairs])
+        return ratio(self.marginal(contender, of), self.marginal(to or self.contenders[0], of))
 
     def peak(self, contender: str, rows: int) -> float:
         """Bytes of memory, the most of all repeats."""
@@ -115,12 +110,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that was measured in one go, where, when and how."""
+    """Everything that was measured in one go, where, when and how.
+
+    Of start-up, both sizes are one record, and what each contender is compared with is in ``note``.
+    """
 
     machine: Mapping[str, str]
     settings: Mapping[str, str]
     scenarios: tuple[Measured, ...] = ()
     spoiled: tuple[Measured, ...] = ()
+    startup: tuple[Measured, ...] = ()
 
     def to_json(self) -> str:
         """As text, for :meth:`from_json`."""
@@ -135,6 +134,7 @@ class Results:
             said["settings"],
             tuple(map(_measured, said["scenarios"])),
             tuple(map(_measured, said["spoiled"])),
+            tuple(map(_measured, said["startup"])),
         )
 
 

@@ -68,9 +68,13 @@ class Bench:
                     refuse_difference(contender, found, expected, rows)
                     runs.append(Run(contender, rows, repeat, cost))
                     self._tell(contender, rows, cost)
-        title = f"{MODELS[scenario.model].title}, {scenario.format}"
         return Measured(
-            title, scenario.model, scenario.rows, scenario.contenders, tuple(runs), scenario.note
+            scenario.model,
+            scenario.format,
+            scenario.rows,
+            scenario.contenders,
+            tuple(runs),
+            scenario.note,
         )
 
     def run_spoiled(self, spoiled: Spoiled) -> Measured:
@@ -93,7 +97,14 @@ class Bench:
                     refuse_wrong_rejects(name, spoiled.stage, task.target, found, truth)
                     runs.append(Run(name, rows, repeat, cost))
                     self._tell(name, rows, cost)
-        return Measured(spoiled.stage, SPOILED_MODEL, spoiled.rows, tuple(shares), tuple(runs))
+        return Measured(
+            SPOILED_MODEL,
+            spoiled.format,
+            spoiled.rows,
+            tuple(shares),
+            tuple(runs),
+            stage=spoiled.stage,
+        )
 
     def input(self, data: str, rows: int, kind: str, stage: str = "", share: float = 0.0) -> Path:
         """A file to score, made if it is not there yet."""

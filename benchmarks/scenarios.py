@@ -6,7 +6,7 @@ sizes of their own. Two sizes tell what it costs to start from what a row costs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -109,6 +109,37 @@ class Spoiled:
         return f"rejects at {self.stage}, {self.format}, {_short(self.rows[1])} rows"
 
 
+@dataclass(frozen=True)
+class Startup:
+    """Jobs that score one record, and what they cannot but import.
+
+    Attributes:
+        contenders: of what is only imported, the modules; of jobs, nothing.
+    """
+
+    model: str
+    format: str
+    contenders: Mapping[str, str]
+    repeats: int = 5
+
+    @property
+    def name(self) -> str:
+        """For people, and for ``--only``."""
+        return "start-up"
+
+
+IMPORTS, IMPORTS_MRJOB = "importing Beam and scikit-learn", "importing mrjob and scikit-learn"
+STARTUP = Startup(
+    "logistic",
+    "jsonl",
+    {
+        IMPORTS: "apache_beam, sklearn.linear_model",
+        BEAM: "",
+        IMPORTS_MRJOB: "mrjob.job, sklearn.linear_model",
+        MRJOB: "",
+    },
+)
+
 SCENARIOS = (
     # The model costs nothing: all that is seen is the way to it, in every format.
     Scenario("logistic", "parquet", (LIMIT, *OURS, *PEERS), (2_000_000, 20_000_000)),
@@ -161,29 +192,46 @@ SPOILED = (
 )
 
 
-def scaled(scenario: Scenario | Spoiled, scale: float, repeats: int | None) -> Scenario | Spoiled:
-    """The same with other sizes, and so many repeats, if given."""
-    small, large = (max(1_000, round(rows * scale)) for rows in scenario.rows)
-    return replace(scenario, rows=(small, large), repeats=repeats or scenario.repeats)
+Chosen = tuple[list[Scenario], list[Spoiled], list[Startup]]
 
 
-def chosen(
-    only: Sequence[str], scale: float, repeats: int | None, *, peers: bool
-) -> tuple[list[Scenario], list[Spoiled]]:
-    """The scenarios whose names have one of the texts in them, or all."""
+def chosen(only: Sequence[str], scale: float, repeats: int | None, *, peers: bool) -> Chosen:
+    """What is to be measured.
 
-    def is_chosen(scenario: Scenario | Spoiled) -> bool:
-        return not only or any(text in scenario.name for text in only)
+    Args:
+        only: texts, of which one is in each name; none for all.
+        scale: so many times the rows.
+        repeats: instead of each one's own.
+        peers: Spark and Ray take part.
+    """
 
-    scenarios, spoiled = [], []
-    for each in filter(is_chosen, (*SCENARIOS, *SPOILED)):
-        one = scaled(each, scale, repeats)
-        if isinstance(one, Spoiled):
-            spoiled.append(one)
-        else:
-            names = tuple(name for name in one.contenders if peers or name not in PEERS)
-            scenarios.append(replace(one, contenders=names))
-    return scenarios, spoiled
+    def is_chosen(each: Scenario | Spoiled | Startup) -> bool:
+        return not only or any(text in each.name for text in only)
+
+    def rows(each: Scenario | Spoiled) -> tuple[int, int]:
+        small, large = (max(1_000, round(rows * scale)) for rows in each.rows)
+        return small, max(large, small + 1)
+
+    def contenders(each: Scenario) -> tuple[str, ...]:
+        return tuple(name for name in each.contenders if peers or name not in PEERS)
+
+    scenarios = [
+        replace(
+            each,
+            contenders=contenders(each),
+            rows=rows(each),
+            repeats=repeats or each.repeats,
+        )
+        for each in filter(is_chosen, SCENARIOS)
+    ]
+    spoiled = [
+        replace(each, rows=rows(each), repeats=repeats or each.repeats)
+        for each in filter(is_chosen, SPOILED)
+    ]
+    startup = [
+        replace(each, repeats=repeats or each.repeats) for each in filter(is_chosen, [STARTUP])
+    ]
+    return scenarios, spoiled, startup
 
 
 def _short(rows: int) -> str:
