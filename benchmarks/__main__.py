@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
             "threads of a process": str(arguments.threads),
         }
         begin = time.monotonic()
-        results = Results(machine(), settings)
+        results = Results(machine(peers=arguments.peers), settings)
         # Not forked from this process, nor forking: that would keep what is large there.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as elsewhere:

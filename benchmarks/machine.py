@@ -14,7 +14,10 @@ import psutil
 PACKAGES = ("pyarrow", "apache-beam", "mrjob", "scikit-learn", "numpy", "pydantic")
 
 
-def machine() -> Mapping[str, str]:
+PEERS = {"pyspark": "spark.txt", "ray": "ray_data.txt"}
+
+
+def machine(*, peers: bool) -> Mapping[str, str]:
     """Processor, memory, system, Python and the versions of what takes part."""
     described = {
         "processor": _processor(),
@@ -23,7 +26,10 @@ def machine() -> Mapping[str, str]:
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "Python": platform.python_version(),
     }
-    return described | {name: metadata.version(name) for name in PACKAGES}
+    described |= {name: metadata.version(name) for name in PACKAGES}
+    if peers:
+        described |= {name: _pinned(name, file) for name, file in PEERS.items()}
+    return described
 
 
 def load() -> str:
@@ -41,6 +47,13 @@ def commit() -> str:
     except FileNotFoundError:
         return ""
     return told.stdout.strip()
+
+
+def _pinned(name: str, file: str) -> str:
+    """The version of a peer: that of its own environment, which the file has made."""
+    lines = (Path(__file__).parent / "peers" / file).read_text().splitlines()
+    (version,) = (line.partition("==")[2] for line in lines if line.startswith(f"{name}=="))
+    return version
 
 
 def _processor() -> str:

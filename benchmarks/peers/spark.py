@@ -9,6 +9,7 @@ are larger than the default of 10,000.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Iterator
 
@@ -31,6 +32,7 @@ def score(
 
 def main() -> None:
     model, source, target = sys.argv[1:]
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # else workers are the first python3 of PATH
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", 50_000)
