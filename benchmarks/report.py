@@ -50,7 +50,8 @@ def markdown(results: Results) -> str:
         parts.append("## What bad records cost\n")
         parts.append(
             "The same job (Beam, 1 process, JSON lines, a logistic regression), of whose records a"
-            " share is rejected at a stage; all are checked to be rejected there, and no others.\n"
+            " share is rejected at a stage; all are checked to be rejected there, and no others."
+            " What starting takes is that of the job without bad records.\n"
         )
         parts.append(_spoiled_table(results.spoiled))
     for measured in results.startup:
@@ -133,7 +134,7 @@ def _spoiled_table(spoiled: Sequence[Measured]) -> str:
     shares = spoiled[0].contenders
     header = ["rejected at", "rows"]
     for share in shares:
-        header += [f"{share}, s"] + (["x none", "marginal x none"] if share != shares[0] else [])
+        header += [f"{share}, s"] + (["x none", "without start-up"] if share != shares[0] else [])
     rows = []
     for measured in spoiled:
         row = [measured.stage, f"{measured.rows[1]:,}"]
@@ -141,7 +142,7 @@ def _spoiled_table(spoiled: Sequence[Measured]) -> str:
             row.append(spread(Spread.over(measured.whole(share, measured.rows[1], wall))))
             if share != shares[0]:
                 row.append(spread(measured.whole_ratio(share, wall)))
-                row.append(spread(measured.marginal_ratio(share, wall)))
+                row.append(spread(measured.beyond_startup_ratio(share, wall)))
         rows.append(row)
     return table(header, rows)
 

@@ -103,6 +103,21 @@ class Measured:
         """The same of one row more."""
         return ratio(self.marginal(contender, of), self.marginal(to or self.contenders[0], of))
 
+    def beyond_startup_ratio(self, contender: str, of: Figure) -> Spread | None:
+        """The ratio of whole times to the first contender's, both without what it takes to start.
+
+        For those that are one and the same job, of which only the first ran at both sizes.
+        """
+        first, (small, large) = self.contenders[0], self.rows
+        pairs = zip(self.whole(first, small, of), self.marginal(first, of), strict=True)
+        startup = [whole - small * one for whole, one in pairs]
+
+        def work(of_whom: str) -> list[float]:
+            wholes = self.whole(of_whom, large, of)
+            return [whole - start for whole, start in zip(wholes, startup, strict=True)]
+
+        return ratio(work(contender), work(first))
+
     def peak(self, contender: str, rows: int) -> float:
         """Bytes of memory, the most of all repeats."""
         return max(self.whole(contender, rows, lambda cost: cost.peak_bytes))

@@ -87,16 +87,17 @@ class Bench:
         runs = []
         shares = {f"{share:.4g} %": share / 100 for share in (100 * s for s in spoiled.shares)}
         for repeat in range(spoiled.repeats):
-            for rows in spoiled.rows:
-                for name, share in shares.items():
-                    source = self.input("irises", rows, spoiled.format, spoiled.stage, share)
-                    task = self._task(SPOILED_MODEL, source)
-                    cost = self._measured(tolerant_beam(task))
-                    found = self.elsewhere.submit(checksum, task.target).result()
-                    truth = json.loads(source.with_suffix(".truth.json").read_text())
-                    refuse_wrong_rejects(name, spoiled.stage, task.target, found, truth)
-                    runs.append(Run(name, rows, repeat, cost))
-                    self._tell(name, rows, cost)
+            small, large = spoiled.rows
+            none, *_ = shares
+            for rows, name in ((small, none), *((large, name) for name in shares)):
+                source = self.input("irises", rows, spoiled.format, spoiled.stage, shares[name])
+                task = self._task(SPOILED_MODEL, source)
+                cost = self._measured(tolerant_beam(task))
+                found = self.elsewhere.submit(checksum, task.target).result()
+                truth = json.loads(source.with_suffix(".truth.json").read_text())
+                refuse_wrong_rejects(name, spoiled.stage, task.target, found, truth)
+                runs.append(Run(name, rows, repeat, cost))
+                self._tell(name, rows, cost)
         return Measured(
             SPOILED_MODEL,
             spoiled.format,
