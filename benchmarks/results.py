@@ -127,7 +127,7 @@ class Measured:
 class Results:
     """Everything that was measured in one go, where, when and how.
 
-    Of start-up, both sizes are one record, and what each contender is compared with is in ``note``.
+    Of start-up, both sizes are one record.
     """
 
     machine: Mapping[str, str]

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.checking import Checksum, WrongResultError, checksum, refuse_difference
-from benchmarks.contenders import Task, command, environment, file_name, tolerant_beam
+from benchmarks.contenders import Task, command, environment, file_name, importing, tolerant_beam
 from benchmarks.measuring import Cost, measure
 from benchmarks.results import Measured, Run
-from benchmarks.scenarios import MODELS, Scenario, Spoiled
+from benchmarks.scenarios import MODELS, Scenario, Spoiled, Startup
 
 SPOILED_MODEL = "faulty"
 
@@ -85,7 +85,7 @@ class Bench:
             WrongResultError: it rejected others than the bad ones, or predicted otherwise.
         """
         runs = []
-        shares = {f"{share:.4g} %": share / 100 for share in (100 * s for s in spoiled.shares)}
+        shares = {f"{100 * share:g} %": share for share in spoiled.shares}
         for repeat in range(spoiled.repeats):
             small, large = spoiled.rows
             none, *_ = shares
@@ -106,6 +106,26 @@ class Bench:
             tuple(runs),
             stage=spoiled.stage,
         )
+
+    def run_startup(self, startup: Startup) -> Measured:
+        """Measure what scoring one record takes, beside importing what it needs.
+
+        Raises:
+            CommandFailedError: a job, or an import, failed.
+            WrongResultError: a job did not score the record.
+        """
+        runs = []
+        source = self.input(MODELS[startup.model].data, 1, startup.format)
+        for repeat in range(startup.repeats):
+            for contender, modules in startup.contenders.items():
+                task = self._task(startup.model, source)
+                cost = self._measured(importing(modules) if modules else command(contender, task))
+                if not modules and self.elsewhere.submit(checksum, task.target).result().rows != 1:
+                    raise WrongResultError(f"{contender} did not score the one record")
+                runs.append(Run(contender, 1, repeat, cost))
+                self._tell(contender, 1, cost)
+        contenders = tuple(startup.contenders)
+        return Measured(startup.model, startup.format, (1, 1), contenders, tuple(runs))
 
     def input(self, data: str, rows: int, kind: str, stage: str = "", share: float = 0.0) -> Path:
         """A file to score, made if it is not there yet."""

@@ -121,7 +121,7 @@ class Startup:
     model: str
     format: str
     contenders: Mapping[str, str]
-    repeats: int = 5
+    repeats: int = 3
 
     @property
     def name(self) -> str:
