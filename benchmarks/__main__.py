@@ -13,9 +13,10 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.machine import commit, load, machine
+from benchmarks.readme import update
 from benchmarks.results import Results
 from benchmarks.running import Bench
-from benchmarks.scenarios import chosen
+from benchmarks.scenarios import Chosen, chosen
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build" / "bench"
@@ -62,51 +63,62 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> None:
     arguments = parse(argv)
-    scenarios, spoiled, startup = chosen(
-        arguments.only, arguments.scale, arguments.repeat, peers=arguments.peers
-    )
     if arguments.list:
-        print("\n".join(each.name for each in (*scenarios, *spoiled, *startup)))
+        print("\n".join(each.name for kind in _chosen(arguments) for each in kind))
         return
     file = arguments.output / "results.json"
     if not arguments.render:
+        results = measured(arguments)
         arguments.output.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "measured": date.today().isoformat(),
-            "state": commit(),
-            "load before": load(),
-            "threads of a process": str(arguments.threads),
-        }
-        begin = time.monotonic()
-        results = Results(machine(peers=arguments.peers), settings)
-        # Not forked from this process, nor forking: that would keep what is large there.
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=spawn) as elsewhere:
-            bench = Bench(FOLDER, arguments.threads, elsewhere, _say)
-            bench.make_files()
-            for number, scenario in enumerate(scenarios, 1):
-                _say(f"{number} of {len(scenarios)}: {scenario.name}")
-                measured = bench.run(scenario)
-                results = replace(results, scenarios=(*results.scenarios, measured))
-            for bad in spoiled:
-                _say(bad.name)
-                results = replace(results, spoiled=(*results.spoiled, bench.run_spoiled(bad)))
-            for start in startup:
-                _say(start.name)
-                results = replace(results, startup=(bench.run_startup(start),))
-        minutes = f"{(time.monotonic() - begin) / 60:.0f}"
-        results = replace(results, settings={**settings, "minutes": minutes})
         file.write_text(results.to_json())
+    results = Results.from_json(file.read_text())
     # Imported now that nothing is measured any more: matplotlib is large.
     from benchmarks.report import write
 
-    results = Results.from_json(file.read_text())
     write(results, arguments.output)
     if arguments.publish:
-        from benchmarks.readme import update
-
         update(ROOT / "README.md", results)
     _say(f"see {arguments.output / 'RESULTS.md'}")
+
+
+def measured(arguments: argparse.Namespace) -> Results:
+    """Measure what is chosen; what there is so far is kept in ``build/bench/results.json``."""
+    settings = {
+        "measured": date.today().isoformat(),
+        "state": commit(),
+        "load before": load(),
+        "threads of a process": str(arguments.threads),
+    }
+    scenarios, spoiled, startup = _chosen(arguments)
+    results = Results(machine(peers=arguments.peers), settings)
+    begin = time.monotonic()
+
+    def kept(results: Results) -> Results:
+        minutes = f"{(time.monotonic() - begin) / 60:.0f}"
+        results = replace(results, settings={**settings, "minutes": minutes})
+        (FOLDER / "results.json").write_text(results.to_json())
+        return results
+
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    # A process that is not forked from this one, which would grow with what it imports.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as elsewhere:
+        bench = Bench(FOLDER, arguments.threads, elsewhere, _say)
+        bench.make_files()
+        for number, scenario in enumerate(scenarios, 1):
+            _say(f"{number} of {len(scenarios)}: {scenario.name}")
+            results = kept(replace(results, scenarios=(*results.scenarios, bench.run(scenario))))
+        for bad in spoiled:
+            _say(bad.name)
+            results = kept(replace(results, spoiled=(*results.spoiled, bench.run_spoiled(bad))))
+        for start in startup:
+            _say(start.name)
+            results = kept(replace(results, startup=(*results.startup, bench.run_startup(start))))
+    return results
+
+
+def _chosen(arguments: argparse.Namespace) -> Chosen:
+    return chosen(arguments.only, arguments.scale, arguments.repeat, peers=arguments.peers)
 
 
 def _say(line: str) -> None:

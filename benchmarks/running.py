@@ -17,6 +17,7 @@ from benchmarks.measuring import Cost, measure
 from benchmarks.results import Measured, Run
 from benchmarks.scenarios import MODELS, Scenario, Spoiled, Startup
 
+HERE = Path(__file__).parent
 SPOILED_MODEL = "faulty"
 
 
@@ -43,7 +44,7 @@ class Bench:
 
     def make_files(self) -> None:
         """Fit the models, if that was not done."""
-        if not (self.files / "models.json").exists():
+        if not is_current(self.files / "models.json"):
             script = "import pathlib, sys; from benchmarks.models import make_files; "
             script += "make_files(pathlib.Path(sys.argv[1]))"
             self._python("-c", script, str(self.files))
@@ -131,7 +132,7 @@ class Bench:
         """A file to score, made if it is not there yet."""
         spoiled = f"-{stage}-{share:g}" if stage else ""
         file = self.folder / "inputs" / file_name(data, rows, kind, spoiled)
-        if not file.exists():
+        if not is_current(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             more = ["--stage", stage, "--share", str(share)] if stage else []
             self._python("-m", "benchmarks.inputs", data, kind, str(rows), str(file), *more)
@@ -156,6 +157,12 @@ class Bench:
 
     def _python(self, *words: str) -> None:
         subprocess.run([sys.executable, *words], check=True, env=environment(self.threads))
+
+
+def is_current(file: Path) -> bool:
+    """Whether a file is there, and was made by what makes it now."""
+    makers = (HERE / "inputs.py", HERE / "models.py")
+    return file.exists() and file.stat().st_mtime > max(each.stat().st_mtime for each in makers)
 
 
 def refuse_wrong_rejects(
