@@ -1,4 +1,4 @@
-"""How each contender is started: the command that scores a file into a folder."""
+"""How each contender is started: the command that scores a folder into another one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Task:
-    """A file to score.
+    """A data set to score.
 
     Attributes:
         model: key of ``MODELS``.
-        source: the file.
+        source: the folder of its files.
         target: the folder to score it into; it is not there, or empty.
         files: the folder of fitted models, with ``models.json``, a models file.
         environments: the folder of the peers' virtual environments.
@@ -62,10 +62,8 @@ def _model_flags(task: Task) -> list[str]:
 
 
 def _limit(task: Task, *flags: str) -> list[str]:
-    suffix = task.source.name[task.source.name.index(".") :].removesuffix(".gz")
-    part = task.target / f"part{suffix}"
-    script = [sys.executable, "-m", "benchmarks.limit", task.model, str(task.source), str(part)]
-    return [*script, "--files", str(task.files), *flags]
+    script = [sys.executable, "-m", "benchmarks.limit", task.model]
+    return [*script, str(task.source), str(task.target), "--files", str(task.files), *flags]
 
 
 def _beam(task: Task, *flags: str) -> list[str]:
@@ -90,7 +88,7 @@ def _run_inference(task: Task) -> list[str]:
 def _line_mapper(task: Task) -> list[str]:
     script = [sys.executable, "-m", "benchmarks.line_mapper", "-r", "inline", "--no-conf"]
     script += ["--model", MODELS[task.model].path, "--output-dir", str(task.target)]
-    return [*script, str(task.source)]
+    return [*script, str(task.source / "*")]
 
 
 def _peer(task: Task, name: str) -> list[str]:
@@ -125,6 +123,6 @@ def importing(modules: str) -> list[str]:
     return [sys.executable, "-c", f"import {modules}"]
 
 
-def file_name(data: str, rows: int, kind: str, spoiled: str = "") -> str:
-    """The name of an input file."""
+def folder_name(data: str, rows: int, kind: str, spoiled: str = "") -> str:
+    """The name of a data set's folder."""
     return f"{data}-{rows}{spoiled}{FORMATS[kind]}"

@@ -4,7 +4,7 @@ A bare loop of pyarrow and the model in one process, one thread, that reads, pre
 what a job reads and writes. It trusts its input entirely: that each line is one flat record, each
 value fits, and each prediction is sound. Nothing that does the same work can be much faster.
 
-    python -m benchmarks.limit MODEL INPUT OUTPUT --files FOLDER [--validate]
+    python -m benchmarks.limit MODEL INPUT_FOLDER OUTPUT_FOLDER --files FOLDER [--validate]
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def score_parquet(schema: pa.Schema, predict: Predict, source: BinaryIO, out: Bi
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Score one file, trusting it.")
+    parser = argparse.ArgumentParser(description="Score the files of a folder, trusting them.")
     parser.add_argument("model")
     parser.add_argument("input", type=Path)
     parser.add_argument("output", type=Path)
@@ -127,11 +127,15 @@ def main() -> None:
     parser.add_argument("--validate", action="store_true", help="each record by the input class")
     arguments = parser.parse_args()
     schema, predict = bare(arguments.model, arguments.files, validate=arguments.validate)
-    suffixes = arguments.input.suffixes
-    with open(arguments.input, "rb") as file, open(arguments.output, "wb") as out:
-        source = pa.CompressedInputStream(file, "gzip") if suffixes[-1] == ".gz" else file
-        score = {".jsonl": score_jsonl, ".csv": score_csv, ".parquet": score_parquet}[suffixes[0]]
-        score(schema, predict, source, out)
+    for path in sorted(arguments.input.iterdir()):
+        with open(path, "rb") as file:
+            source = pa.CompressedInputStream(file, "gzip") if path.suffix == ".gz" else file
+            name = path.name.removesuffix(".gz")
+            score = {".jsonl": score_jsonl, ".csv": score_csv, ".parquet": score_parquet}[
+                Path(name).suffix
+            ]
+            with open(arguments.output / f"part-{name}", "wb") as out:
+                score(schema, predict, source, out)
 
 
 if __name__ == "__main__":

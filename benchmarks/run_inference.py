@@ -3,7 +3,7 @@
 A record is the key of its own features, so that it is found again beside its prediction, and
 ``predict_proba`` is called once a batch.
 
-    python -m benchmarks.run_inference ESTIMATOR INPUT OUTPUT_PREFIX --label species
+    python -m benchmarks.run_inference ESTIMATOR FOLDER OUTPUT_PREFIX --label species
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -64,9 +65,9 @@ class Named:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Score a file with RunInference.")
+    parser = argparse.ArgumentParser(description="Score the files of a folder with RunInference.")
     parser.add_argument("estimator", help="a file of joblib's")
-    parser.add_argument("input")
+    parser.add_argument("input", type=Path, help="a folder")
     parser.add_argument("output", help="a prefix")
     parser.add_argument("--label", required=True, help="the name of the first field predicted")
     parser.add_argument("--classes", nargs="*", default=(), help="whose probabilities are written")
@@ -76,14 +77,16 @@ def main() -> None:
         arguments.estimator, ModelFileType.JOBLIB, inference_fn=probabilities
     )
     named = Named(arguments.label, arguments.classes)
+    files = f"{arguments.input}/*"
+    parquet = arguments.input.suffix == ".parquet"
     with beam.Pipeline(options=PipelineOptions(["--runner", "FnApiRunner"])) as pipeline:
-        if arguments.input.endswith(".parquet"):
-            records = pipeline | beam.io.ReadFromParquet(arguments.input)
+        if parquet:
+            records = pipeline | beam.io.ReadFromParquet(files)
         else:
-            records = pipeline | beam.io.ReadFromText(arguments.input) | beam.Map(json.loads)
+            records = pipeline | beam.io.ReadFromText(files) | beam.Map(json.loads)
         scored = records | beam.Map(keyed) | RunInference(KeyedModelHandler(handler))
-        if arguments.input.endswith(".parquet"):
-            schema = pq.read_schema(arguments.input)
+        if parquet:
+            schema = pq.read_schema(min(arguments.input.iterdir()))
             schema = schema.append(pa.field(f"prediction_{named.label}", pa.string()))
             for name in ("probability", *named.names):
                 schema = schema.append(pa.field(f"prediction_{name}", pa.float64()))

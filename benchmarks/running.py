@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.checking import Checksum, WrongResultError, checksum, refuse_difference
-from benchmarks.contenders import Task, command, environment, file_name, importing, tolerant_beam
+from benchmarks.contenders import Task, command, environment, folder_name, importing, tolerant_beam
 from benchmarks.measuring import Cost, measure
 from benchmarks.results import Measured, Run
 from benchmarks.scenarios import MODELS, Scenario, Spoiled, Startup
@@ -95,7 +95,7 @@ class Bench:
                 task = self._task(SPOILED_MODEL, source)
                 cost = self._measured(tolerant_beam(task))
                 found = self.elsewhere.submit(checksum, task.target).result()
-                truth = json.loads(source.with_suffix(".truth.json").read_text())
+                truth = json.loads(source.with_name(f"{source.name}.truth.json").read_text())
                 refuse_wrong_rejects(name, spoiled.stage, task.target, found, truth)
                 runs.append(Run(name, rows, repeat, cost))
                 self._tell(name, rows, cost)
@@ -129,14 +129,15 @@ class Bench:
         return Measured(startup.model, startup.format, (1, 1), contenders, tuple(runs))
 
     def input(self, data: str, rows: int, kind: str, stage: str = "", share: float = 0.0) -> Path:
-        """A file to score, made if it is not there yet."""
+        """The folder of a data set, made if it is not there yet."""
         spoiled = f"-{stage}-{share:g}" if stage else ""
-        file = self.folder / "inputs" / file_name(data, rows, kind, spoiled)
-        if not is_current(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
+        folder = self.folder / "inputs" / folder_name(data, rows, kind, spoiled)
+        if not is_current(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder.with_name(f"unfinished-{folder.name}"), ignore_errors=True)
             more = ["--stage", stage, "--share", str(share)] if stage else []
-            self._python("-m", "benchmarks.inputs", data, kind, str(rows), str(file), *more)
-        return file
+            self._python("-m", "benchmarks.inputs", data, kind, str(rows), str(folder), *more)
+        return folder
 
     def _task(self, model: str, source: Path) -> Task:
         """A task whose output goes where that of the last one was; it is deleted."""
@@ -159,10 +160,10 @@ class Bench:
         subprocess.run([sys.executable, *words], check=True, env=environment(self.threads))
 
 
-def is_current(file: Path) -> bool:
-    """Whether a file is there, and was made by what makes it now."""
+def is_current(path: Path) -> bool:
+    """Whether a file or folder is there, and was made by what makes it now."""
     makers = (HERE / "inputs.py", HERE / "models.py")
-    return file.exists() and file.stat().st_mtime > max(each.stat().st_mtime for each in makers)
+    return path.exists() and path.stat().st_mtime > max(each.stat().st_mtime for each in makers)
 
 
 def refuse_wrong_rejects(

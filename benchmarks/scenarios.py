@@ -153,7 +153,7 @@ SCENARIOS = (
         (LIMIT, *OURS),
         (400_000, 2_000_000),
         2,
-        note="One compressed file, which one worker reads, whoever asks.",
+        note="A compressed file is read by one worker; there are four.",
     ),
     # Those who call Python for each record, at sizes that they can do.
     Scenario("logistic", "parquet", (LIMIT, BEAM, RUN_INFERENCE), (200_000, 2_000_000), 1),

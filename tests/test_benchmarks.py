@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -17,7 +16,7 @@ import pytest
 from benchmarks.checking import Checksum, WrongResultError, checksum, refuse_difference
 from benchmarks.contenders import COMMANDS, Task, command
 from benchmarks.figures import against, headlines
-from benchmarks.inputs import bad_rows, irises, spoiled
+from benchmarks.inputs import CHUNK_ROWS, FILES, Spoiled, chunks, irises, write
 from benchmarks.measuring import Cost
 from benchmarks.readme import BEGIN, END, section, update
 from benchmarks.report import markdown, spread, table
@@ -184,13 +183,30 @@ def test_rejects_at_another_stage_fail_loudly(tmp_path: Path) -> None:
             judge(wrong)
 
 
-def test_as_many_records_are_spoiled_as_are_said_to_be() -> None:
-    bad = bad_rows(1_000, 0.01)
-    assert len(bad) == len(set(bad)) == 10
-    (good,), (table,) = irises(1_000), spoiled(irises(1_000), "validate", bad)
-    differ = np.flatnonzero(good["petal_length"].to_numpy() != table["petal_length"].to_numpy())
-    assert differ.tolist() == bad.tolist()
-    assert good.slice(0, 500).equals(next(irises(500)))  # a smaller file is the larger one's head
+def test_as_many_records_are_spoiled_as_are_said_to_be(tmp_path: Path) -> None:
+    for stage in ("decode", "validate"):
+        spoiled = Spoiled.share(stage, 0.01, 1_000)
+        assert len(set(spoiled.bad.tolist())) == 10
+        folders = tmp_path / f"good-{stage}", tmp_path / stage
+        for chunk, folder in zip((irises, spoiled), folders, strict=True):
+            folder.mkdir()
+            write(chunk, "jsonl", 1_000, folder)
+        good, bad = (
+            [line for file in sorted(folder.iterdir()) for line in file.read_text().splitlines()]
+            for folder in folders
+        )
+        differ = [row for row, (a, b) in enumerate(zip(good, bad, strict=True)) if a != b]
+        assert differ == spoiled.bad.tolist()
+    assert len(list(folders[1].iterdir())) == FILES
+    assert [json.loads(line)["id"] for line in good] == list(range(1_000))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 1_000, 3_000_001])
+def test_the_files_of_a_data_set_have_all_its_records(rows: int) -> None:
+    places = chunks(rows)
+    assert [end for _, end in places[:-1]] == [begin for begin, _ in places[1:]]
+    assert (places[0][0], places[-1][1]) == (0, rows)
+    assert all(begin < end <= begin + CHUNK_ROWS for begin, end in places)
 
 
 def test_every_model_format_and_contender_is_measured(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Ray Data on this machine: its readers and writers, and ``map_batches`` between them.
 
-    python -m benchmarks.peers.ray_data PACKAGE.MODULE:CLASS INPUT FOLDER
+    python -m benchmarks.peers.ray_data PACKAGE.MODULE:CLASS INPUT_FOLDER OUTPUT_FOLDER
 
 Batches are Arrow tables. The function is a plain one, which Ray runs in the task that reads, and
 the model is loaded once a process.

@@ -1,6 +1,6 @@
 """Spark on this machine: its readers and writers, and ``mapInArrow`` between them.
 
-    python -m benchmarks.peers.spark PACKAGE.MODULE:CLASS INPUT FOLDER
+    python -m benchmarks.peers.spark PACKAGE.MODULE:CLASS INPUT_FOLDER OUTPUT_FOLDER
 
 Schemas are given, so that no time goes into guessing them; there is a worker a core, and batches
 are larger than the default of 10,000.
