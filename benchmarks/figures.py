@@ -32,7 +32,11 @@ class Headline:
 
 def headlines(results: Results) -> list[Headline]:
     """Those of which there are measurements."""
-    found = []
+    parts = (_beside_the_limit, _beside_others, _memory, _bad_records, _startup)
+    return [headline for part in parts for headline in part(results)]
+
+
+def _beside_the_limit(results: Results) -> Iterator[Headline]:
     for kind, who, target in (
         ("parquet", BEAM, "≤ 1.15"),
         ("jsonl", BEAM, "≤ 1.2"),
@@ -40,55 +44,50 @@ def headlines(results: Results) -> list[Headline]:
     ):
         measured = largest(results, "logistic", kind, LIMIT, who)
         if measured:
-            times = measured.marginal_ratio(who, wall), measured.marginal_ratio(who, cpu)
-            found.append(
-                Headline(
-                    f"{kind}, logistic regression, {who}: a row more, x the limit",
-                    target,
-                    f"{brief(times[0])} (CPU {brief(times[1])})",
-                )
-            )
+            took, worked = (brief(measured.marginal_ratio(who, of)) for of in (wall, cpu))
+            what = f"{kind}, logistic regression, {who}: a row more, x the limit"
+            yield Headline(what, target, f"{took} (CPU {worked})")
+
+
+def _beside_others(results: Results) -> Iterator[Headline]:
     for kind, ours, other, whole_target, target in (
         ("parquet", BEAM, RUN_INFERENCE, "≥ 20", "≥ 40"),
         ("jsonl", MRJOB, LINE_MAPPER, "≥ 20", "≥ 100"),
     ):
         measured = largest(results, "logistic", kind, ours, other)
         if measured:
-            rows = measured.rows[1]
-            times = measured.whole_ratio(other, wall, ours), against(results, kind, ours, other)
-            found += [
-                Headline(
-                    f"{kind}, {rows:,} rows: {other}, x {ours}", whole_target, brief(times[0])
-                ),
-                Headline(f"{kind}, a row more: {other}, x {ours}", target, brief(times[1])),
-            ]
+            whole = brief(measured.whole_ratio(other, wall, ours))
+            what = f"{kind}, {measured.rows[1]:,} rows: {other}, x {ours}"
+            yield Headline(what, whole_target, whole)
+            one = brief(_against(results, kind, ours, other))
+            yield Headline(f"{kind}, a row more: {other}, x {ours}", target, one)
+
+
+def _memory(results: Results) -> Iterator[Headline]:
     measured = largest(results, "logistic", "parquet", BEAM)
     if measured:
-        small, large = (f"{measured.peak(BEAM, rows) / 2**20:,.0f}" for rows in measured.rows)
-        what = "peak memory, parquet, Beam, 1 process, at {:,} and {:,} rows, MB"
-        found.append(
-            Headline(what.format(*measured.rows), "flat, under 600", f"{small} and {large}")
-        )
+        peaks = (f"{measured.peak(BEAM, rows) / 2**20:,.0f}" for rows in measured.rows)
+        small, large = measured.rows
+        what = f"peak memory, parquet, {BEAM}, at {small:,} and {large:,} rows, MB"
+        yield Headline(what, "flat, under 600", " and ".join(peaks))
+
+
+def _bad_records(results: Results) -> Iterator[Headline]:
+    targets = {"decode": "< 2.5", "validate": "< 1.5"}
     for spoiled in results.spoiled:
-        target = {"decode": "< 2.5", "validate": "< 1.5"}.get(spoiled.stage)
-        if target and "1 %" in spoiled.contenders:
-            times = spoiled.whole_ratio("1 %", wall), spoiled.beyond_startup_ratio("1 %", wall)
-            found.append(
-                Headline(
-                    f"1 % rejected at {spoiled.stage}, x none: whole; without start-up",
-                    target,
-                    f"{brief(times[0])}; {brief(times[1])}",
-                )
-            )
+        if spoiled.stage in targets and "1 %" in spoiled.contenders:
+            whole = brief(spoiled.whole_ratio("1 %", wall))
+            work = brief(spoiled.beyond_startup_ratio("1 %", wall))
+            what = f"1 % rejected at {spoiled.stage}, x none: whole; without start-up"
+            yield Headline(what, targets[spoiled.stage], f"{whole}; {work}")
+
+
+def _startup(results: Results) -> Iterator[Headline]:
     for start in results.startup:
         pairs = zip(start.whole(BEAM, 1, wall), start.whole(IMPORTS, 1, wall), strict=True)
         more = Spread.over([job - imports for job, imports in pairs])
-        found.append(
-            Headline(
-                "start-up beyond importing Beam and scikit-learn, s", "≤ 0.5", f"{more.median:.2f}"
-            )
-        )
-    return found
+        what = "start-up beyond importing Beam and scikit-learn, s"
+        yield Headline(what, "≤ 0.5", f"{more.median:.2f}")
 
 
 def largest(results: Results, model: str, kind: str, *contenders: str) -> Measured | None:
@@ -101,7 +100,7 @@ def largest(results: Results, model: str, kind: str, *contenders: str) -> Measur
     return max(found, key=lambda each: each.rows[1], default=None)
 
 
-def against(results: Results, kind: str, ours: str, other: str) -> Spread | None:
+def _against(results: Results, kind: str, ours: str, other: str) -> Spread | None:
     """What one row more costs a slow one, in multiples of ours.
 
     Each at the sizes that tell it best: ours takes no time at those of a slow one.
@@ -117,12 +116,12 @@ def against(results: Results, kind: str, ours: str, other: str) -> Spread | None
     return ratio(*medians)
 
 
-def readme(results: Results) -> str:
-    """The figures for the README, in Markdown; all are made of the results that are committed."""
+def marginal_table(results: Results) -> str:
+    """What a row more costs in each scenario that is measured at large sizes, as Markdown."""
     rows = []
     for measured in results.scenarios:
         limit = Spread.over(measured.marginal(LIMIT, wall)).median
-        if (measured is not largest(results, measured.model, measured.format, BEAM)) or limit <= 0:
+        if measured is not largest(results, measured.model, measured.format, BEAM) or limit <= 0:
             continue
         cells = [f"{MODELS[measured.model].title}, {measured.format}", f"{limit * 1e6:.2f} µs"]
         for who in (BEAM, BEAM_2, MRJOB):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.figures import headlines, readme
+from benchmarks.figures import headlines, marginal_table
 from benchmarks.results import Results
 
 BEGIN, END = "<!-- figures of benchmarks/results -->\n", "<!-- end of figures -->\n"
@@ -13,7 +13,7 @@ BEGIN, END = "<!-- figures of benchmarks/results -->\n", "<!-- end of figures --
 def section(results: Results) -> str:
     """What stands between both marks."""
     reached = "".join(f"- {each.what}: **{each.measured}**\n" for each in headlines(results))
-    return f"\n{readme(results)}\n{reached}\n"
+    return f"\n{marginal_table(results)}\n{reached}\n"
 
 
 def update(file: Path, results: Results) -> None:
