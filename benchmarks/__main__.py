@@ -88,6 +88,7 @@ def measured(arguments: argparse.Namespace) -> Results:
         "state": commit(),
         "load before": load(),
         "threads of a process": str(arguments.threads),
+        "trial": _trial(arguments),
     }
     scenarios, spoiled, startup = _chosen(arguments)
     results = Results(machine(peers=arguments.peers), settings)
@@ -115,6 +116,14 @@ def measured(arguments: argparse.Namespace) -> Results:
             _say(start.name)
             results = kept(replace(results, startup=(*results.startup, bench.run_startup(start))))
     return results
+
+
+def _trial(arguments: argparse.Namespace) -> str:
+    """What makes it less than the whole benchmark; empty where nothing does."""
+    parts = [f"{arguments.scale:g} of the rows"] if arguments.scale != 1 else []
+    parts += [f"{arguments.repeat} round(s)"] if arguments.repeat else []
+    parts += ["some of the scenarios"] if arguments.only else []
+    return ", ".join(parts)
 
 
 def _chosen(arguments: argparse.Namespace) -> Chosen:

@@ -13,7 +13,9 @@ BEGIN, END = "<!-- figures of benchmarks/results -->\n", "<!-- end of figures --
 def section(results: Results) -> str:
     """What stands between both marks."""
     reached = "".join(f"- {each.what}: **{each.measured}**\n" for each in headlines(results))
-    return f"\n{marginal_table(results)}\n{reached}\n"
+    trial = results.settings.get("trial")
+    warning = f"\nFigures of a trial ({trial}), on a busy machine perhaps.\n" if trial else ""
+    return f"{warning}\n{marginal_table(results)}\n{reached}\n"
 
 
 def update(file: Path, results: Results) -> None:

@@ -267,10 +267,11 @@ def test_what_is_said_of_speed_is_what_was_measured() -> None:
 def test_the_figures_are_put_between_their_marks(tmp_path: Path) -> None:
     file = tmp_path / "README.md"
     file.write_text(f"before\n{BEGIN}old\n{END}after\n")
-    results = Results({}, {}, (ONE,))
+    results = Results({}, {"trial": "0.1 of the rows"}, (ONE,))
     for _ in range(2):
         update(file, results)
         assert file.read_text() == f"before\n{BEGIN}{section(results)}{END}after\n"
+    assert "trial (0.1 of the rows)" in file.read_text()  # no one takes it for more
     file.write_text("no marks\n")
     with pytest.raises(ValueError, match="has no lines"):
         update(file, results)
