@@ -55,8 +55,17 @@ format: $(VENV)/ready ## format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/ready ## measure the job against the limit (some minutes, on a quiet machine)
-	@$(BIN)/python benchmarks/bench.py
+# PEERS=1: Spark and Ray too. BENCH_ARGS: flags of `python -m benchmarks --help`.
+PEER_ENVIRONMENTS := $(if $(PEERS),$(patsubst %,build/bench/environments/%/ready,spark ray_data))
+
+bench: $(VENV)/ready $(PEER_ENVIRONMENTS) ## measure what scoring costs, on a quiet machine; PEERS=1: and what others do
+	@$(BIN)/python -m benchmarks $(if $(PEERS),--peers) $(BENCH_ARGS)
+
+build/bench/environments/%/ready: benchmarks/peers/%.txt
+	@echo "Setting up $(@D), once"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 prism: build/prism ## build Beam's Prism runner, for its tests (needs go)
 

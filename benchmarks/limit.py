@@ -1,14 +1,19 @@
 """The limit: what scoring costs without an engine, without checks and without rejects.
 
-A bare loop of pyarrow and the model in one process, that reads, predicts and writes what the job
-writes. It trusts its input entirely; nothing that does the same work can be much faster.
+A bare loop of pyarrow and the model in one process, one thread, that reads, predicts and writes
+what a job reads and writes. It trusts its input entirely: that each line is one flat record, each
+value fits, and each prediction is sound. Nothing that does the same work can be much faster.
 
-    python benchmarks/limit.py INPUT OUTPUT
+    python -m benchmarks.limit MODEL INPUT_FOLDER OUTPUT_FOLDER --files FOLDER [--validate]
 """
 
+from __future__ import annotations
+
+import argparse
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -16,94 +21,93 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
-from iris_model.iris_predict import IrisInput, IrisModel
+
+from benchmarks.models import Predict, bare
 
 BLOCK_BYTES = 4 << 20
 ROW_GROUP_BYTES = 64 << 20
-SCHEMA = pa.schema([(name, pa.float64()) for name in IrisInput.model_fields])
+TEXT = pa.large_binary()
 
 
-def score_jsonl(model: IrisModel, source: str, target: str) -> None:
-    text = pa.large_binary()
-    with open(source, "rb") as lines, open(target, "wb") as out:
-        held = b""
-        while piece := lines.read(BLOCK_BYTES):
-            end = piece.rfind(b"\n") + 1
-            block, held = held + piece[:end], piece[end:]
-            table = pyarrow.json.read_json(
-                pa.BufferReader(block),
-                read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(block)),
-                parse_options=pyarrow.json.ParseOptions(
-                    explicit_schema=SCHEMA, unexpected_field_behavior="ignore"
-                ),
-            )
-            outputs = model.predict_batch(table.to_batches()[0])
-            ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
-            spans = np.stack([np.append(0, ends[:-1] + 1), ends - 1], axis=1).ravel()
-            bodies = pa.LargeBinaryArray.from_buffers(
-                text, len(spans) - 1, [None, pa.py_buffer(spans), pa.py_buffer(block)]
-            ).take(pa.array(np.arange(0, len(spans), 2)))
-            species = outputs.column("species").dictionary_encode()
-            quoted = [json.dumps(name).encode() for name in species.dictionary.to_pylist()]
-            joined = pc.binary_join_element_wise(
-                bodies,
-                pa.scalar(b',"prediction":{"species":', text),
-                pa.array(quoted, text).take(species.indices),
-                pa.scalar(b',"probability":', text),
-                outputs.column("probability").cast(pa.string()).cast(text),
-                pa.scalar(b"}}\n", text),
-                pa.scalar(b"", text),
-            )
-            out.write(joined.buffers()[2])
+def text(literal: bytes) -> pa.Scalar:
+    return pa.scalar(literal, TEXT)
 
 
-def score_csv(model: IrisModel, source: str, target: str) -> None:
-    text = pa.large_binary()
-    with open(source, "rb") as lines, open(target, "wb") as out:
-        header = lines.readline()
-        names = header.decode().strip().split(",")
-        out.write(header[:-1] + b",prediction_species,prediction_probability\n")
-        held = b""
-        while piece := lines.read(BLOCK_BYTES):
-            end = piece.rfind(b"\n") + 1
-            block, held = held + piece[:end], piece[end:]
-            table = pyarrow.csv.read_csv(
-                pa.BufferReader(block),
-                read_options=pyarrow.csv.ReadOptions(
-                    use_threads=False, block_size=len(block), column_names=names
-                ),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=SCHEMA, include_columns=SCHEMA.names
-                ),
-            )
-            outputs = model.predict_batch(table.to_batches()[0])
-            ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
-            spans = np.stack([np.append(0, ends[:-1] + 1), ends], axis=1).ravel()
-            rows = pa.LargeBinaryArray.from_buffers(
-                text, len(spans) - 1, [None, pa.py_buffer(spans), pa.py_buffer(block)]
-            ).take(pa.array(np.arange(0, len(spans), 2)))
-            comma, nothing = pa.scalar(b",", text), pa.scalar(b"", text)
-            joined = pc.binary_join_element_wise(
-                rows,
-                comma,
-                outputs.column("species").cast(text),
-                comma,
-                outputs.column("probability").cast(pa.string()).cast(text),
-                pa.scalar(b"\n", text),
-                nothing,
-            )
-            out.write(joined.buffers()[2])
+def blocks(lines: BinaryIO) -> Iterator[bytes]:
+    """Blocks of whole lines, about 4 MB each."""
+    held = b""
+    while piece := lines.read(BLOCK_BYTES):
+        end = piece.rfind(b"\n") + 1
+        block, held = held + piece[:end], piece[end:]
+        yield block
 
 
-def score_parquet(model: IrisModel, source: str, target: str) -> None:
-    file = pq.ParquetFile(source, pre_buffer=False)
+def bodies(block: bytes, cut: int) -> pa.Array:
+    """Each line of a block without its last ``cut`` bytes, over the block's own memory."""
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    spans = np.stack([np.append(0, ends[:-1] + 1), ends + 1 - cut], axis=1).ravel()
+    pieces = pa.LargeBinaryArray.from_buffers(
+        TEXT, len(spans) - 1, [None, pa.py_buffer(spans), pa.py_buffer(block)]
+    )
+    return pieces.take(pa.array(np.arange(0, len(spans), 2)))
+
+
+def joined(pieces: list[pa.Array | pa.Scalar]) -> pa.Buffer:
+    """The text of all rows, one after the other."""
+    return pc.binary_join_element_wise(*pieces, text(b"")).buffers()[2]
+
+
+def quoted(column: pa.Array) -> pa.Array:
+    """Values as JSON; of text, of which there are few distinct ones, each is escaped once."""
+    if not pa.types.is_string(column.type):
+        return column.cast(pa.string()).cast(TEXT)
+    encoded = column.dictionary_encode()
+    escaped = [json.dumps(value).encode() for value in encoded.dictionary.to_pylist()]
+    return pa.array(escaped, TEXT).take(encoded.indices)
+
+
+def score_jsonl(schema: pa.Schema, predict: Predict, lines: BinaryIO, out: BinaryIO) -> None:
+    parsing = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+    for block in blocks(lines):
+        reading = pyarrow.json.ReadOptions(use_threads=False, block_size=len(block))
+        table = pyarrow.json.read_json(pa.BufferReader(block), reading, parsing)
+        outputs = predict(table.to_batches()[0])
+        pieces = [bodies(block, cut=2)]
+        separator = ',"prediction":{'
+        for name, column in zip(outputs.schema.names, outputs.columns, strict=True):
+            pieces += [text(f'{separator}"{name}":'.encode()), quoted(column)]
+            separator = ","
+        out.write(joined([*pieces, text(b"}}\n")]))
+
+
+def score_csv(schema: pa.Schema, predict: Predict, lines: BinaryIO, out: BinaryIO) -> None:
+    header = lines.readline()
+    names = header.decode().strip().replace('"', "").split(",")
+    converting = pyarrow.csv.ConvertOptions(column_types=schema, include_columns=schema.names)
+    for block in blocks(lines):
+        reading = pyarrow.csv.ReadOptions(
+            use_threads=False, block_size=len(block), column_names=names
+        )
+        table = pyarrow.csv.read_csv(pa.BufferReader(block), reading, convert_options=converting)
+        outputs = predict(table.combine_chunks().to_batches()[0])
+        if header:
+            added = "".join(f",prediction_{name}" for name in outputs.schema.names)
+            out.write(header[:-1] + added.encode() + b"\n")
+            header = b""
+        pieces = [bodies(block, cut=1)]
+        for column in outputs.columns:
+            pieces += [text(b","), column.cast(pa.string()).cast(TEXT)]
+        out.write(joined([*pieces, text(b"\n")]))
+
+
+def score_parquet(schema: pa.Schema, predict: Predict, source: BinaryIO, out: BinaryIO) -> None:
     writer = None
     gathered: list[pa.RecordBatch] = []
-    for batch in file.iter_batches(use_threads=False):
-        outputs = model.predict_batch(batch.select(SCHEMA.names))
+    for batch in pq.ParquetFile(source, pre_buffer=False).iter_batches(use_threads=False):
+        outputs = predict(batch.select(schema.names))
         for name, column in zip(outputs.schema.names, outputs.columns, strict=True):
             batch = batch.append_column(f"prediction_{name}", column)
-        writer = writer or pq.ParquetWriter(target, batch.schema)
+        writer = writer or pq.ParquetWriter(out, batch.schema)
         gathered.append(batch)
         if sum(part.nbytes for part in gathered) >= ROW_GROUP_BYTES:
             writer.write_table(pa.Table.from_batches(gathered))
@@ -114,8 +118,25 @@ def score_parquet(model: IrisModel, source: str, target: str) -> None:
         writer.close()
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Score the files of a folder, trusting them.")
+    parser.add_argument("model")
+    parser.add_argument("input", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--files", type=Path, required=True, help="the folder of fitted models")
+    parser.add_argument("--validate", action="store_true", help="each record by the input class")
+    arguments = parser.parse_args()
+    schema, predict = bare(arguments.model, arguments.files, validate=arguments.validate)
+    for path in sorted(arguments.input.iterdir()):
+        with open(path, "rb") as file:
+            source = pa.CompressedInputStream(file, "gzip") if path.suffix == ".gz" else file
+            name = path.name.removesuffix(".gz")
+            score = {".jsonl": score_jsonl, ".csv": score_csv, ".parquet": score_parquet}[
+                Path(name).suffix
+            ]
+            with open(arguments.output / f"part-{name}", "wb") as out:
+                score(schema, predict, source, out)
+
+
 if __name__ == "__main__":
-    input_path, output_path = sys.argv[1:]
-    by_suffix = {".jsonl": score_jsonl, ".csv": score_csv, ".parquet": score_parquet}
-    score = by_suffix[Path(input_path).suffix]
-    score(IrisModel(), input_path, output_path)
+    main()
