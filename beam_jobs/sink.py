@@ -41,10 +41,10 @@ class PartFiles:
     suffix: str
     open_part: Callable[[BinaryIO], Part]
 
-    def writer(self) -> PartsWriter:
-        """A writer of files that no other writes."""
+    def writer(self, uid: str) -> PartsWriter:
+        """A writer of files whose names no other writer's have."""
         self.store.make_folder(self.folder)
-        path = posixpath.join(self.folder, str(uuid.uuid4()))
+        path = posixpath.join(self.folder, uid)
         return PartsWriter(self.store, path, self.suffix, self.open_part)
 
 
@@ -95,7 +95,7 @@ class _WriteBundle(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not t
 
     def process(self, element: Any) -> None:
         if self._writer is None:
-            self._writer = self._files.writer()
+            self._writer = self._files.writer(str(uuid.uuid4()))
         self._writer.write(element)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
@@ -109,7 +109,7 @@ def _write_shard(
     files: PartFiles,
     told: Callable[[list[OutputFile]], Any],
 ) -> Any:
-    writer = files.writer()
+    writer = files.writer(str(uuid.uuid4()))
     for element in shard[1]:
         writer.write(element)
     return told(writer.close())

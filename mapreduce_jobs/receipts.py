@@ -15,7 +15,7 @@ import json
 import posixpath
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from model_dofns.exceptions import ScoringError
@@ -73,7 +73,7 @@ class Receipt:
 
     orders: tuple[int, ...]
     shares: tuple[Share, ...] = ()
-    rest: Share = Share()
+    rest: Share = field(default_factory=Share)
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()

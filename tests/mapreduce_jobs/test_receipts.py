@@ -21,6 +21,7 @@ from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Range
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges
+from model_dofns.jobs.shares import Share
 from model_dofns.manifest import InputFile, OutputFile
 from model_dofns.model_spec import ModelMetadata
 from model_dofns.reasons import Reason
