@@ -10,7 +10,7 @@ from typing import Any
 from beam_jobs.options import Options
 from beam_jobs.pipeline import build, plan
 from beam_jobs.progress import shown
-from beam_jobs.runner import empty_pipeline, runner_name
+from beam_jobs.runner import cores_shared, empty_pipeline, runner_name
 from model_dofns.exceptions import ScoringError, UsageError
 from model_dofns.jobs.forecast import forecast
 from model_dofns.jobs.running import carry_out
@@ -40,7 +40,7 @@ def run(options: Options, *, show_progress: bool = False) -> Summary:
     job = plan(options, runner_name(pipeline))
 
     def work() -> None:
-        with shown(job, pipeline.runner, show_progress) as progress:
+        with cores_shared(pipeline), shown(job, pipeline.runner, show_progress) as progress:
             build(pipeline, job, progress.report)
             result = pipeline.run()
             progress.follow(result)
