@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from apache_beam.options.pipeline_options import PipelineOptions
-
+from beam_jobs.loading import load_beam
 from model_dofns.exceptions import UsageError
 from model_dofns.jobs.options import (
     EXIT_CODES,
@@ -116,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _refuse_unknown(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """Refuse what neither this job nor Beam knows: Beam itself would only warn."""
+    if not arguments:
+        return
+    load_beam()
+    # Here, as a command line with none of Beam's flags, such as --help, needs no Beam yet.
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     beam_parser = _Parser(add_help=False, allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam_parser)

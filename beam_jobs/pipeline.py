@@ -2,8 +2,8 @@
 
 The way of the data: files are cut into ranges; the ranges, and they alone, are spread over the
 workers; a worker reads its range in blocks, scores each with every model and writes what comes of
-it into part files of that model's; when all are written they get their final names; last come the
-manifests.
+it into part files of that model's. What it says of them is added up, and crosses to one last stage,
+which gives the files their final names and writes the manifests.
 
 What the graph carries is here and not in :mod:`beam_jobs.score`, which runs as ``__main__``, where
 other processes could not import it.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import posixpath
 from collections.abc import Iterable
-from typing import Any
+from typing import Final
 
 import apache_beam as beam
 from apache_beam.pvalue import AsIter
@@ -22,20 +22,26 @@ from apache_beam.pvalue import AsIter
 from beam_jobs.files import BLOCKS, UNREADABLE, ReadBlocks
 from beam_jobs.options import Options
 from beam_jobs.routing import NOTHING, RouteBlocks, tag_of
-from beam_jobs.sink import PartsSink, from_text
+from beam_jobs.sink import PartFiles, WriteParts
 from beam_jobs.stores import BeamStore, use_options
 from model_dofns.counters import Report
 from model_dofns.dofns import MODELS, PREDICTIONS, RECORDS_READ, REJECTS, ScoreDoFn
 from model_dofns.formats.base import Block
 from model_dofns.jobs import planning
-from model_dofns.jobs.accounts import Account, Unrouted, file_reject, write_manifests
+from model_dofns.jobs.committing import commit
 from model_dofns.jobs.output_folder import OutputFolder
 from model_dofns.jobs.parts import PredictionsPart, RejectsPart
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges, whole
+from model_dofns.jobs.shares import Share, merged
 from model_dofns.jobs.targets import Target
-from model_dofns.manifest import InputFile
+from model_dofns.manifest import InputFile, OutputFile
+from model_dofns.model_spec import ModelMetadata
 from model_dofns.scorer import ScoredRecords
+
+# Shares have the number of their model for a key, and this one where they are of none.
+_REST: Final = -1
+_KeyedShare = tuple[int, Share]
 
 
 def plan(options: Options, runner: str = "") -> Job:
@@ -81,52 +87,46 @@ def build(root: beam.Pipeline, job: Job, report: Report | None = None) -> beam.P
     read = ranges | "Read blocks" >> beam.ParDo(reader).with_output_types(Block).with_outputs(
         UNREADABLE, main=BLOCKS
     )
-    unreadable = read[UNREADABLE] | "Name each bad file once" >> beam.CombinePerKey(min)
-    bad_files = unreadable | "Bad files as rejects" >> beam.MapTuple(
-        lambda path, why: file_reject(path, *why)
-    )
-    written = []  # what the manifests are made of, as _write_manifests takes it
+    shares = [read[UNREADABLE] | "Bad files" >> beam.MapTuple(_share_of_bad_file)]
     if job.router is None:
         # Each block goes to one model after the other, where it was read.
-        for target in job.targets:
-            written += _scored(job, target, read[BLOCKS], bad_files, report)
+        for number in range(len(job.targets)):
+            shares += _scored(job, number, read[BLOCKS], report)
     else:
         numbers = range(len(job.targets))
         route = beam.ParDo(RouteBlocks(job.router, report)).with_outputs(
             *map(tag_of, numbers), REJECTS, RECORDS_READ, main=NOTHING
         )
         routed = read[BLOCKS] | "Find their models" >> route
-        for number, target in enumerate(job.targets):
+        for number in numbers:
             blocks = routed[tag_of(number)]
             blocks.element_type = Block
-            written += _scored(job, target, blocks, None, report)
-        rejects = (routed[REJECTS], bad_files) | "All rejects" >> beam.Flatten()
-        written += [
-            rejects | "Write rejects" >> beam.io.Write(_rejects_sink(job, job.folder)),
-            routed[RECORDS_READ] | "Sum records by file" >> beam.CombinePerKey(sum),
+            shares += _scored(job, number, blocks, report)
+        shares += [
+            routed[REJECTS] | "Write rejects" >> _write_rejects(job, job.folder, _REST),
+            routed[RECORDS_READ] | "Records by file" >> beam.Map(_share_of_read, _REST),
         ]
+    summed = (
+        shares
+        | "All that was done" >> beam.Flatten()
+        | "Sum by model" >> beam.CombinePerKey(_SumOfShares())
+    )
     return (
         root
-        | "When all is written" >> beam.Create([job])
-        | "Write manifest"
-        >> beam.FlatMap(_write_manifests, AsIter(unreadable), *map(AsIter, written))
+        | "When all is written" >> beam.Impulse()
+        | "Commit" >> beam.FlatMap(_commit, job, AsIter(summed))
     )
 
 
 def _scored(
-    job: Job,
-    target: Target,
-    blocks: beam.PCollection,
-    bad_files: beam.PCollection | None,
-    report: Report | None,
+    job: Job, number: int, blocks: beam.PCollection, report: Report | None
 ) -> list[beam.PCollection]:
     """Score blocks with one of the models, and write what comes of them.
 
     Returns:
-        Its files of predictions and of rejects, the records that it was given of each file, and
-        what it says of itself.
+        The shares of what has been done.
     """
-    options, folder = job.options, target.folder
+    options, target = job.options, job.targets[number]
     score = ScoreDoFn(
         target.spec,
         target.layout,
@@ -141,37 +141,30 @@ def _scored(
     scored = blocks | named("Score") >> beam.ParDo(score).with_output_types(
         ScoredRecords
     ).with_outputs(REJECTS, RECORDS_READ, MODELS, main=PREDICTIONS)
-    rejects = scored[REJECTS]
-    if bad_files is not None:
-        rejects = (rejects, bad_files) | named("All rejects") >> beam.Flatten()
-    predictions_sink = PartsSink(
-        job.store,
-        folder.path,
-        posixpath.join(folder.temporary, "predictions"),
-        target.output_format.part_suffix(options.compression),
-        functools.partial(
-            PredictionsPart, format_=target.output_format, compression=options.compression
-        ),
-        folder.refuse_if_taken,
-        num_shards=options.num_shards,
-    )
     return [
-        scored[PREDICTIONS] | named("Write predictions") >> beam.io.Write(predictions_sink),
-        rejects | named("Write rejects") >> beam.io.Write(_rejects_sink(job, folder)),
-        scored[RECORDS_READ] | named("Sum records by file") >> beam.CombinePerKey(sum),
-        scored[MODELS],
+        scored[PREDICTIONS] | named("Write predictions") >> _write_predictions(job, target, number),
+        scored[REJECTS] | named("Write rejects") >> _write_rejects(job, target.folder, number),
+        scored[RECORDS_READ] | named("Records by file") >> beam.Map(_share_of_read, number),
+        scored[MODELS] | named("Models") >> beam.Map(_share_of_model, number),
     ]
 
 
-def _rejects_sink(job: Job, folder: OutputFolder) -> PartsSink:
-    return PartsSink(
+def _write_predictions(job: Job, target: Target, number: int) -> WriteParts:
+    compression = job.options.compression
+    files = PartFiles(
         job.store,
-        folder.rejects,
-        posixpath.join(folder.temporary, "rejects"),
-        ".jsonl",
-        RejectsPart,
-        folder.refuse_if_taken,
+        posixpath.join(target.folder.temporary, "predictions"),
+        target.output_format.part_suffix(compression),
+        functools.partial(PredictionsPart, format_=target.output_format, compression=compression),
     )
+    told = functools.partial(_share_of_outputs, number=number)
+    return WriteParts(files, told, job.options.num_shards)
+
+
+def _write_rejects(job: Job, folder: OutputFolder, number: int) -> WriteParts:
+    temporary = posixpath.join(folder.temporary, "rejects")
+    told = functools.partial(_share_of_rejects, number=number)
+    return WriteParts(PartFiles(job.store, temporary, ".jsonl", RejectsPart), told)
 
 
 def _ranges(file: InputFile, job: Job) -> list[tuple[FileRange]]:
@@ -180,35 +173,48 @@ def _ranges(file: InputFile, job: Job) -> list[tuple[FileRange]]:
     return [(each,) for each in ranges]
 
 
-def _write_manifests(
-    job: Job, unreadable: Iterable[tuple[str, tuple[str, str]]], *written: Iterable[Any]
-) -> list[str]:
-    """The last stage; it returns the status of each folder.
+def _share_of_bad_file(path: str, why: tuple[str, str]) -> _KeyedShare:
+    return _REST, Share(unreadable={path: why})
 
-    Args:
-        job: the job.
-        unreadable: files that could not be read.
-        written: what :func:`_scored` returns, of one model after the other; then, where records
-            name their models, the files of rejects of those that name none, and the records of
-            each file.
-    """
-    last = 4 * len(job.targets)
-    of_models = written[:last]
-    accounts = [
-        Account(
-            target,
-            outputs=[from_text(file) for file in outputs],
-            rejects=[from_text(file) for file in rejects],
-            read=dict(read),
-            models=models,
-        )
-        for target, outputs, rejects, read, models in zip(
-            job.targets, *(of_models[first::4] for first in range(4)), strict=True
-        )
-    ]
-    unrouted = None
-    if job.router is not None:
-        rejects, read = written[last:]
-        unrouted = Unrouted([from_text(file) for file in rejects], dict(read))
-    errors = {path: message for path, (message, _) in unreadable}
-    return [manifest.status for manifest in write_manifests(job, accounts, errors, unrouted)]
+
+def _share_of_read(read: tuple[str, int], number: int) -> _KeyedShare:
+    return number, Share(read=dict([read]))
+
+
+def _share_of_model(model: ModelMetadata, number: int) -> _KeyedShare:
+    return number, Share(models=(model,))
+
+
+def _share_of_outputs(files: list[OutputFile], number: int) -> _KeyedShare:
+    return number, Share(outputs=tuple(files))
+
+
+def _share_of_rejects(files: list[OutputFile], number: int) -> _KeyedShare:
+    return number, Share(rejects=tuple(files))
+
+
+class _SumOfShares(beam.CombineFn):  # type: ignore[misc]  # Beam's classes are not typed
+    """Adds up shares; of those that a worker has, the sum crosses the shuffle."""
+
+    def create_accumulator(self) -> list[Share]:
+        return []
+
+    def add_input(self, accumulator: list[Share], share: Share) -> list[Share]:
+        accumulator.append(share)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[list[Share]]) -> list[Share]:
+        return [share for accumulator in accumulators for share in accumulator]
+
+    def compact(self, accumulator: list[Share]) -> list[Share]:
+        return [merged(accumulator)]
+
+    def extract_output(self, accumulator: list[Share]) -> Share:
+        return merged(accumulator)
+
+
+def _commit(_: bytes, job: Job, summed: Iterable[_KeyedShare]) -> list[str]:
+    """The last stage; it returns the status of each folder."""
+    share_of = dict(summed)
+    shares = [share_of.get(number, Share()) for number in range(len(job.targets))]
+    return [manifest.status for manifest in commit(job, shares, share_of.get(_REST, Share()))]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import (
     ExtendedProvisionInfo,
@@ -14,6 +18,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from beam_jobs.logs import set_levels_of_workers
 from beam_jobs.options import Options
 from model_dofns.exceptions import UsageError
+from model_dofns.jobs.threads import environment_of_each
 
 # The runner that needs nothing but this process; Beam's DirectRunner may be one of several.
 DEFAULT_RUNNER = "FnApiRunner"
@@ -41,6 +46,25 @@ def empty_pipeline(options: Options) -> beam.Pipeline:
 def runner_name(pipeline: beam.Pipeline) -> str:
     """The name of a pipeline's runner, as it was asked for."""
     return str(pipeline.options.view_as(StandardOptions).runner)
+
+
+@contextlib.contextmanager
+def cores_shared(pipeline: beam.Pipeline) -> Iterator[None]:
+    """While a pipeline runs, have worker processes of this machine share its cores.
+
+    Beam starts them, with the environment of this process.
+    """
+    direct = pipeline.options.view_as(DirectOptions)
+    workers = 1
+    if direct.direct_running_mode == "multi_processing":
+        workers = direct.direct_num_workers or os.cpu_count() or 1  # 0 is as many as there are
+    added = environment_of_each(workers)
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:

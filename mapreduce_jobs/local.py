@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, Final
 from mrjob.local import LocalMRJobRunner
 from mrjob.step import StepFailedException
 
+from model_dofns.jobs.threads import environment_of_each
+
 # A signal is heard between two waits, should it come at a moment at which it wakes no one.
 _WAIT_SECONDS: Final = 1.0
 
@@ -29,6 +31,7 @@ class LocalRunner(LocalMRJobRunner):  # type: ignore[misc]  # mrjob ships no typ
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._for_each: dict[str, str] = {}  # in the environment of a task
         self._ends = False
         self._lock = threading.Lock()
 
@@ -38,9 +41,12 @@ class LocalRunner(LocalMRJobRunner):  # type: ignore[misc]  # mrjob ships no typ
         if threading.current_thread() is threading.main_thread():
             # Where a model has them ignored, no one learns how a task has ended.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        with ThreadPoolExecutor(num_processes or self._num_cores()) as threads:
+        tasks = list(funcs)
+        at_once = num_processes or self._num_cores()
+        self._for_each = environment_of_each(min(len(tasks), at_once))
+        with ThreadPoolExecutor(at_once) as threads:
             try:
-                futures = [threads.submit(func) for func in funcs]
+                futures = [threads.submit(task) for task in tasks]
                 waiting = set(futures)
                 while waiting:
                     done, waiting = wait(futures, _WAIT_SECONDS, FIRST_EXCEPTION)
@@ -80,7 +86,7 @@ class LocalRunner(LocalMRJobRunner):  # type: ignore[misc]  # mrjob ships no typ
             if self._ends:
                 return
             process = subprocess.Popen(
-                words, stdin=stdin, stdout=stdout, stderr=stderr, cwd=wd, env=env
+                words, stdin=stdin, stdout=stdout, stderr=stderr, cwd=wd, env=self._for_each | env
             )
             self._running.add(process)
         exit_code = process.wait()

@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats.base import Range
-from model_dofns.jobs.parts import from_fields
 from model_dofns.jobs.reading import FileRange
+from model_dofns.jobs.shares import Share
 from model_dofns.jobs.store import Store
-from model_dofns.manifest import InputFile, OutputFile
-from model_dofns.model_spec import ModelMetadata
+from model_dofns.manifest import InputFile
 
 _AT_ONCE = 16  # most of reading a small file is waiting, where files are far away
 RECEIPTS = "receipts"
@@ -62,47 +61,19 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one attempt of a task has done with one of the job's models.
-
-    Attributes:
-        read: of each file, how many records it has read.
-        scored: how many of them have been scored.
-        outputs, rejects: the files it has written.
-        model: what its model says of itself.
-    """
-
-    read: Mapping[str, int] = field(default_factory=dict)
-    scored: int = 0
-    outputs: tuple[OutputFile, ...] = ()
-    rejects: tuple[OutputFile, ...] = ()
-    model: ModelMetadata | None = None
-
-    @classmethod
-    def from_fields(cls, fields: dict[str, Any]) -> Share:
-        """One of the fields that JSON has kept."""
-        for name in ("outputs", "rejects"):
-            fields[name] = tuple(map(from_fields, fields[name]))
-        fields["model"] = fields["model"] and ModelMetadata(**fields["model"])
-        return cls(**fields)
-
-
-@dataclass(frozen=True)
 class Receipt:
     """What one attempt of a task has done, all of it.
 
     Attributes:
         orders: the ids of its orders.
         shares: what it has done with each of the job's models, in their order.
-        unreadable: of each file that could not be read, why, and its format.
-        unrouted: where records name their models, what it has done with those that name none; but
-            ``read`` is of all.
+        rest: what it has done whatever the model: the files that cannot be read; and where records
+            name their models, those that name none, and how many it has read at all.
     """
 
     orders: tuple[int, ...]
     shares: tuple[Share, ...] = ()
-    unreadable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    unrouted: Share | None = None
+    rest: Share = field(default_factory=Share)
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -114,8 +85,7 @@ class Receipt:
         return cls(
             orders=tuple(fields["orders"]),
             shares=tuple(map(Share.from_fields, fields["shares"])),
-            unreadable={path: tuple(why) for path, why in fields["unreadable"].items()},
-            unrouted=fields["unrouted"] and Share.from_fields(fields["unrouted"]),
+            rest=Share.from_fields(fields["rest"]),
         )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, Share, put
+from mapreduce_jobs.receipts import FAILURES, RECEIPTS, Order, Receipt, put
 from model_dofns.counters import MODEL_LOAD_MILLISECONDS, Report
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats.base import Block
@@ -24,6 +24,7 @@ from model_dofns.formats.dicts import as_dicts
 from model_dofns.jobs.parts import PartsWriter, PredictionsPart, RejectsPart
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import BlockReader, Unreadable
+from model_dofns.jobs.shares import Share
 from model_dofns.jobs.store import Store
 from model_dofns.jobs.targets import Target
 from model_dofns.manifest import library_version
@@ -126,11 +127,11 @@ class Task:
 
     def finish(self) -> None:
         """Close all files; then say what has been done. All that was printed is out by now."""
+        unrouted = Share() if self._routing is None else self._routing.finish()
         receipt = Receipt(
             orders=tuple(self._orders),
             shares=tuple(each.finish() for each in self._scoring),
-            unrouted=None if self._routing is None else self._routing.finish(),
-            unreadable=self._unreadable,
+            rest=replace(unrouted, unreadable=self._unreadable),
         )
         temporary = self._plan.job.folder.temporary
         put(self._store, temporary, RECEIPTS, self._attempt, receipt.to_json())
@@ -212,7 +213,7 @@ class TargetScoring:
             scored=self._records_scored,
             outputs=tuple(self._predictions.close()),
             rejects=tuple(self._rejects.close()),
-            model=self._scorer.metadata,
+            models=(self._scorer.metadata,),
         )
 
     def abandon(self) -> None:

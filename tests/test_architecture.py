@@ -198,3 +198,21 @@ def test_importing_the_public_names_imports_no_engine_and_no_model() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_help_needs_no_beam() -> None:
+    """Importing Beam takes a second, which who asks for help, or forgot a flag, need not wait."""
+    script = (
+        "import sys\n"
+        "from beam_jobs.score import main\n"
+        "assert main(['--model', 'iris']) == 2\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit as asked:\n"
+        "    assert not asked.code\n"
+        "print('apache_beam' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False"

@@ -12,12 +12,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from job_runs import EVERY_STAGE, PLAIN, Score, assert_whole, record, records
 from stores import Bucket
 
-from beam_jobs.sink import PartsSink, from_text
+from beam_jobs.sink import PartFiles
 from beam_jobs.stores import BeamStore
 from model_dofns.dofns import ScoredRecords
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats import FORMATS
-from model_dofns.jobs.parts import PredictionsPart
+from model_dofns.jobs.parts import PredictionsPart, commit_parts
 from model_dofns.manifest import OutputFile
 
 POISON = {"x": 13.0}
@@ -171,29 +171,29 @@ def test_a_whole_bucket_is_a_folder(bucket: Bucket, score: Score, tmp_path: Path
     assert bucket.names() == {"_job.json", "_manifest.json", "part-00000-of-00001.jsonl"}
 
 
-# --- the last step of a sink, tried again ---
+# --- the last step of a job, tried again ---
 
 
 @pytest.fixture
-def sink(bucket: Bucket) -> PartsSink:
+def files(bucket: Bucket) -> PartFiles:
     FileSystems.set_options(PipelineOptions(list(bucket.flags)))
     part = functools.partial(PredictionsPart, format_=FORMATS["jsonl"])
     temporary = bucket.url("out/_temporary/job/predictions")
-    return PartsSink(BeamStore(), bucket.url("out"), temporary, ".jsonl", part)
+    return PartFiles(BeamStore(), temporary, ".jsonl", part)
 
 
-def three_bundles(to: PartsSink) -> list[list[OutputFile]]:
+def three_bundles(to: PartFiles) -> list[list[OutputFile]]:
     bundles = []
     for uid, rows in (("c", 3), ("a", 1), ("b", 2)):
-        writer = to.open_writer(to.initialize_write(), uid)
+        writer = to.writer(uid)
         writer.write(ScoredRecords(lines(*range(rows)), rows))
         bundles.append(writer.close())
     return bundles
 
 
-def finalized(to: PartsSink, bundles: list[list[OutputFile]]) -> list[OutputFile]:
-    (once,) = to.pre_finalize(None, bundles)
-    return [from_text(text) for text in to.finalize_write(None, bundles, once)]
+def committed(to: PartFiles, bundles: list[list[OutputFile]]) -> list[OutputFile]:
+    written = [file for files in bundles for file in files]
+    return commit_parts(to.store, written, to.folder.partition("/_temporary/")[0], to.suffix)
 
 
 class WorkerGoneError(OSError):
@@ -202,10 +202,10 @@ class WorkerGoneError(OSError):
 
 @pytest.mark.parametrize("deleted", [True, False], ids=["renamed", "copied and not yet removed"])
 @pytest.mark.parametrize("renamed", [0, 1, 2, 3])
-def test_finalizing_again_after_some_renames_yields_every_file(
-    renamed: int, deleted: bool, bucket: Bucket, sink: PartsSink, monkeypatch: pytest.MonkeyPatch
+def test_committing_again_after_some_renames_yields_every_file(
+    renamed: int, deleted: bool, bucket: Bucket, files: PartFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundles, rename = three_bundles(sink), FileSystems.rename
+    bundles, rename = three_bundles(files), FileSystems.rename
     there = bucket.snapshot("out/_temporary")
 
     def dies(sources: list[str], targets: list[str]) -> None:
@@ -218,9 +218,9 @@ def test_finalizing_again_after_some_renames_yields_every_file(
     with monkeypatch.context() as patch:
         patch.setattr(FileSystems, "rename", staticmethod(dies))
         with pytest.raises(WorkerGoneError):
-            finalized(sink, bundles)
+            committed(files, bundles)
 
-    first, second = finalized(sink, bundles), finalized(sink, bundles[::-1])  # on another worker
+    first, second = committed(files, bundles), committed(files, bundles[::-1])  # on another worker
 
     assert first == second
     assert [(file.rows["scored"], file.bytes) for file in first] == [(1, 2), (2, 4), (3, 6)]
@@ -231,19 +231,19 @@ def test_finalizing_again_after_some_renames_yields_every_file(
     assert [file.path for file in first] == [bucket.url(f"out/{name}") for name in expected]
 
 
-def test_a_part_that_is_missing_is_an_error(bucket: Bucket, sink: PartsSink) -> None:
-    bundles = three_bundles(sink)
-    finalized(sink, bundles)
+def test_a_part_that_is_missing_is_an_error(bucket: Bucket, files: PartFiles) -> None:
+    bundles = three_bundles(files)
+    committed(files, bundles)
     bucket.delete("out/part-00001-of-00003.jsonl")
     with pytest.raises(ScoringError, match=r"1 part files are missing .* part-00001-of-00003"):
-        finalized(sink, bundles)
+        committed(files, bundles)
 
 
 def test_a_runner_that_starts_all_over_leaves_no_part_of_its_first_attempt(
-    bucket: Bucket, sink: PartsSink
+    bucket: Bucket, files: PartFiles
 ) -> None:
-    finalized(sink, three_bundles(sink))
-    finalized(sink, three_bundles(sink)[:1])
+    committed(files, three_bundles(files))
+    committed(files, three_bundles(files)[:1])
     assert {name for name in bucket.names("out") if name.startswith("part-")} == {
         "part-00000-of-00001.jsonl"
     }

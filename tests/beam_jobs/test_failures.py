@@ -39,7 +39,7 @@ from job_runs import (
     write_rows,
 )
 
-from beam_jobs import score as score_module
+from beam_jobs import running
 from model_dofns.formats.csv.format import CsvFormat
 
 TWO_PROCESSES = ("--direct_num_workers", "2", "--direct_running_mode", "multi_processing")
@@ -73,13 +73,13 @@ def assert_rerun_is_exact(given: Path, out: Path, score: Score) -> None:
 
 def after_launch(patch: pytest.MonkeyPatch, happens: Callable[[], Any]) -> None:
     """Something happens when the job is planned and nothing has been read yet."""
-    build = score_module.build
+    build = running.build
 
     def late(*arguments: Any) -> Any:
         happens()
         return build(*arguments)
 
-    patch.setattr(score_module, "build", late)
+    patch.setattr(running, "build", late)
 
 
 def vanishes(file: Path, patch: pytest.MonkeyPatch) -> None:

@@ -37,15 +37,16 @@ STAGES = [
     "Cut into ranges",
     "Spread over workers",
     "Read blocks",
-    "Name each bad file once",
-    "Bad files as rejects",
+    "Bad files",
     "Score",
-    "All rejects",
     "Write predictions",
     "Write rejects",
-    "Sum records by file",
+    "Records by file",
+    "Models",
+    "All that was done",
+    "Sum by model",
     "When all is written",
-    "Write manifest",
+    "Commit",
 ]
 
 

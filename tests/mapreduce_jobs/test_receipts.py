@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from job_runs import DATA_FORMATS, PLAIN
 
 from mapreduce_jobs.launching import orders_of
-from mapreduce_jobs.receipts import Order, Receipt, Share, one_each
+from mapreduce_jobs.receipts import Order, Receipt, one_each
 from mapreduce_jobs.score import ScoreJob
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats import FORMATS
 from model_dofns.formats.base import Range
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import FileRange, cut_into_ranges
+from model_dofns.jobs.shares import Share
 from model_dofns.manifest import InputFile, OutputFile
 from model_dofns.model_spec import ModelMetadata
 from model_dofns.reasons import Reason
@@ -69,16 +70,19 @@ SHARES = st.builds(
     NUMBERS,
     OUTPUTS,
     OUTPUTS,
-    st.none() | st.builds(ModelMetadata, *[st.text(max_size=5)] * 4, st.booleans(), st.booleans()),
+    st.lists(
+        st.builds(ModelMetadata, *[st.text(max_size=5)] * 4, st.booleans(), st.booleans()),
+        max_size=2,
+    ).map(tuple),
+    st.dictionaries(
+        PATHS, st.tuples(st.text(max_size=5), st.sampled_from(DATA_FORMATS)), max_size=2
+    ),
 )
 RECEIPTS = st.builds(
     Receipt,
     st.lists(NUMBERS, max_size=3).map(tuple),
     st.lists(SHARES, max_size=3).map(tuple),
-    st.dictionaries(
-        PATHS, st.tuples(st.text(max_size=5), st.sampled_from(DATA_FORMATS)), max_size=2
-    ),
-    st.none() | SHARES,
+    SHARES,
 )
 
 
