@@ -158,7 +158,7 @@ def test_stages_of_a_pipeline_name_their_model(tmp_path: Path) -> None:
     stages = graph.components.transforms[top].subtransforms
     names = [graph.components.transforms[stage].unique_name for stage in stages]
     assert names.count("Read blocks") == 1
-    own = ["Score", "All rejects", "Write predictions", "Write rejects", "Sum records by file"]
+    own = ["Score", "Write predictions", "Write rejects", "Records by file", "Models"]
     for model in ("PlainModel", "EveryStageModel"):
         assert [name for name in names if name.endswith(f": {model}")] == [
             f"{stage}: {model}" for stage in own
