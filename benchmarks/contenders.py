@@ -34,7 +34,10 @@ class Task:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The same for all: so many threads for BLAS, OpenMP and Arrow, in each process."""
+    """The same for all: so many threads for BLAS, OpenMP and Arrow, in each process.
+
+    Modules are compiled once, whatever this process was told: else each start compiles them all.
+    """
     own = {
         # For benchmarks.models, wherever workers start; and for peers, who have not installed it.
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "examples" / "iris_model")]),
@@ -42,7 +45,8 @@ def environment(threads: int) -> dict[str, str]:
             ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)
         ),
     }
-    return {**os.environ, **own}
+    others = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**others, **own}
 
 
 def command(contender: str, task: Task) -> list[str]:
