@@ -168,7 +168,7 @@ SCENARIOS = (
         "only-predict",
         "jsonl",
         (LIMIT, BEAM, MRJOB, LINE_MAPPER),
-        (50_000, 400_000),
+        (50_000, 300_000),
         2,
         note="A call and two pydantic objects a record, whoever makes them.",
     ),
