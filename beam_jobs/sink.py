@@ -20,7 +20,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from model_dofns.jobs.parts import Part, PartsWriter
+from model_dofns.jobs.parts import Part, PartsWriter, let_go
 from model_dofns.jobs.store import Store
 from model_dofns.manifest import OutputFile
 
@@ -101,7 +101,14 @@ class _WriteBundle(beam.DoFn):  # type: ignore[misc]  # Beam's classes are not t
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._writer is not None:
             told, window = self._told(self._writer.close()), GlobalWindow()
+            self._writer = None
             yield WindowedValue(told, window.max_timestamp(), [window])
+
+    def teardown(self) -> None:
+        # A bundle has failed: a file of a store that is closed later would be there later.
+        if self._writer is not None:
+            let_go(self._writer)
+            self._writer = None
 
 
 def _write_shard(

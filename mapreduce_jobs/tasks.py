@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import os
 import pickle
 import posixpath
@@ -21,7 +20,7 @@ from model_dofns.counters import MODEL_LOAD_MILLISECONDS, Report
 from model_dofns.exceptions import ScoringError
 from model_dofns.formats.base import Block
 from model_dofns.formats.dicts import as_dicts
-from model_dofns.jobs.parts import PartsWriter, PredictionsPart, RejectsPart
+from model_dofns.jobs.parts import PartsWriter, PredictionsPart, RejectsPart, let_go
 from model_dofns.jobs.planning import Job
 from model_dofns.jobs.reading import BlockReader, Unreadable
 from model_dofns.jobs.shares import Share
@@ -35,7 +34,6 @@ from model_dofns.scorer import ScoredRecords, Scorer
 _ATTEMPT_VARIABLES: Final = ("mapreduce_task_attempt_id", "mapred_task_id")
 _USER_VARIABLES: Final = ("mapreduce_job_user_name", "user_name")
 _WATCH_SECONDS: Final = 0.5
-_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -218,7 +216,7 @@ class TargetScoring:
 
     def abandon(self) -> None:
         """Close what is open; no one is to read it."""
-        _let_go(self._predictions, self._rejects)
+        let_go(self._predictions, self._rejects)
 
 
 class Routing:
@@ -258,15 +256,7 @@ class Routing:
 
     def abandon(self) -> None:
         """Close what is open; no one is to read it."""
-        _let_go(self._rejects)
-
-
-def _let_go(*writers: PartsWriter) -> None:
-    for writer in writers:
-        try:
-            writer.abandon()
-        except Exception:  # what made the task fail matters, and is raised
-            _LOGGER.warning("A file that is no longer needed was not closed.", exc_info=True)
+        let_go(self._rejects)
 
 
 @contextlib.contextmanager

@@ -53,3 +53,14 @@ def is_utf8(column: pa.Array) -> bool:
     except pa.ArrowException:
         return False
     return True
+
+
+def has_infinities(column: pa.Array) -> bool:
+    """Whether floats inside the values of a column, or of what it is a slice of, are not finite."""
+    if pa.types.is_struct(column.type):
+        return any(map(has_infinities, column.flatten()))
+    if pa.types.is_nested(column.type):
+        return has_infinities(column.values)
+    if not pa.types.is_floating(column.type):
+        return False
+    return pc.all(pc.is_finite(column)).as_py() is False

@@ -7,19 +7,27 @@ Two ways to ask, chosen by what the model has; both take the records of a block 
 
 from __future__ import annotations
 
-import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_dofns.arrays import all_finite
+from model_dofns.arrays import all_finite, has_infinities
+from model_dofns.batches import (
+    as_columns,
+    as_dicts,
+    ascending,
+    concatenated,
+    merged,
+    read_only,
+)
+from model_dofns.bisecting import bisect
 from model_dofns.exceptions import EveryPredictionFailsError, RecordError
 from model_dofns.formats.base import Candidates, Rows
 from model_dofns.schemas import RecordSchema, is_interrupt, told
@@ -27,8 +35,6 @@ from model_dofns.schemas.fast_accept import Mask
 
 # A task whose first so many records all fail in predict stops: the model cannot work on this data.
 MAX_FAILURES_FROM_START = 1_000
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,43 +68,6 @@ class Outcome:
 
 class UnfitOutputError(Exception):
     """A model returned something that is not of its output class."""
-
-
-def bisect(
-    call: Callable[[int, int], T], size: int
-) -> Iterator[tuple[int, int, T | BaseException]]:
-    """Call with ``(start, stop)``, covering ``range(size)``, so that the guilty stand alone.
-
-    What raises is halved until one record is left. Behind it comes a step that is, as far as the
-    guilty ones so far tell, as likely to have one as not, and twice that where it has none: group
-    testing by generalised binary splitting (F. K. Hwang, "A Method for Detecting All Defective
-    Members in a Population by Group Testing", 1972). Of ``size`` records, ``k`` of them guilty,
-    that is about ``k * log2(size / k)`` calls, and never more than ``2 * size``.
-
-    Yields:
-        ``start, stop, result``, ascending; of a guilty record, its exception for a result.
-    """
-    start, guilty, step = 0, 0, size
-    bad_stop = 0  # where there are guilty ones between start and here
-    while start < size:
-        halves = start < bad_stop
-        stop = start + max((bad_stop - start) // 2, 1) if halves else min(start + step, size)
-        try:
-            result: T | BaseException = call(start, stop)
-        except BaseException as error:
-            if is_interrupt(error):
-                raise
-            if stop - start > 1:
-                bad_stop = stop
-                continue
-            result = error
-            guilty += 1
-            bad_stop, step = stop, max(int(math.log(2) * stop / guilty), 1)
-        else:
-            if not halves:
-                step *= 2
-        yield start, stop, result
-        start = stop
 
 
 class Predictor(ABC):
@@ -190,7 +159,7 @@ class Predictor(ABC):
             except UnicodeDecodeError as error:
                 message = f"{error.reason} at byte {error.start}"
                 failures.append(Failure(row, "output", "InvalidUTF8", message))
-        return _merged(
+        return merged(
             (rows[accepted], outputs.filter(pa.array(accepted))),
             (np.array(judged_rows, np.int64), self._output.batch(judged)),
         )
@@ -211,7 +180,7 @@ class Predictor(ABC):
                     fit &= finite
                 else:
                     column = pc.if_else(pa.array(finite), column, None)
-            elif pa.types.is_nested(column.type) and _has_infinities(column):
+            elif pa.types.is_nested(column.type) and has_infinities(column):
                 column = self._nested_without_infinities(rows, name, column, fit, failures)
             columns.append(column)
         return pa.RecordBatch.from_arrays(columns, schema=outputs.schema), fit
@@ -255,7 +224,7 @@ class BatchPredictor(Predictor):
         scored: list[tuple[Rows, pa.RecordBatch]] = []
         step = self._batch_size or max(len(rows), 1)
         for begin in range(0, len(rows), step):
-            batch = _read_only(inputs.slice(begin, step))
+            batch = read_only(inputs.slice(begin, step))
 
             def call(start: int, stop: int, batch: pa.RecordBatch = batch) -> pa.RecordBatch:
                 return self._predict(batch.slice(start, stop - start), outcome)
@@ -269,7 +238,7 @@ class BatchPredictor(Predictor):
                     scored.append((part, result))
         if scored:
             scored_rows = np.concatenate([part for part, _ in scored])
-            predictions = _concatenated([outputs for _, outputs in scored])
+            predictions = concatenated([outputs for _, outputs in scored])
             outcome.rows, outcome.predictions = self._checked(scored_rows, predictions, failures)
         return outcome
 
@@ -299,9 +268,9 @@ class BatchPredictor(Predictor):
                 judged.append(row)
             except RecordError as error:
                 failures.append(Failure(row, "validate", error.error, error.message))
-        others, other_inputs, unfit = _as_columns(judged, raw, self._input)
+        others, other_inputs, unfit = as_columns(judged, raw, self._input)
         failures += [Failure(row, "validate", e.error, e.message) for row, e in unfit]
-        return _merged((fast, inputs), (others, other_inputs))
+        return merged((fast, inputs), (others, other_inputs))
 
     def _predict(self, batch: pa.RecordBatch, outcome: Outcome) -> pa.RecordBatch:
         begin = time.perf_counter()
@@ -378,10 +347,10 @@ class RecordPredictor(Predictor):
         if are_judged:
             scored, outputs = np.array(rows, np.int64), self._output.batch(values)
         else:
-            scored, outputs, unfit = _as_columns(rows, values, self._output)
+            scored, outputs, unfit = as_columns(rows, values, self._output)
             failures += [self._failure(row, UnfitOutputError(e.message)) for row, e in unfit]
         outcome.rows, outcome.predictions = self._checked(
-            *_ascending(scored, outputs), failures, are_judged=are_judged
+            *ascending(scored, outputs), failures, are_judged=are_judged
         )
         return outcome
 
@@ -405,7 +374,7 @@ class RecordPredictor(Predictor):
                 if not accepted.all():
                     rows, inputs = rows[accepted], inputs.filter(pa.array(accepted))
                 fast = rows
-                for row, record in zip(rows.tolist(), _as_dicts(inputs), strict=True):
+                for row, record in zip(rows.tolist(), as_dicts(inputs), strict=True):
                     yield row, self._input.judge(record)
         alone = np.setdiff1d(np.arange(len(records)), fast, assume_unique=True)
         yield from self._judged(records, alone, failures)
@@ -436,83 +405,3 @@ class RecordPredictor(Predictor):
             raise UnfitOutputError(error.message) from error
         self._output.refuse_unfit(output)
         return values
-
-
-def _has_infinities(column: pa.Array) -> bool:
-    """Whether floats inside the values of a column, or of what it is a slice of, are not finite."""
-    if pa.types.is_struct(column.type):
-        return any(map(_has_infinities, column.flatten()))
-    if pa.types.is_nested(column.type):
-        return _has_infinities(column.values)
-    if not pa.types.is_floating(column.type):
-        return False
-    return pc.all(pc.is_finite(column)).as_py() is False
-
-
-def _read_only(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The same memory, which nobody can write to: a Parquet record's is also on its way out."""
-
-    def view(buffer: pa.Buffer | None) -> pa.Buffer | None:
-        return None if buffer is None else pa.py_buffer(memoryview(buffer).toreadonly())
-
-    columns = [
-        c  # of nested values, which were judged one by one: this memory is of this batch alone
-        if pa.types.is_nested(c.type)
-        else pa.Array.from_buffers(c.type, len(c), list(map(view, c.buffers())), offset=c.offset)
-        for c in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-
-def _as_dicts(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    """The rows of a batch without nulls; much faster than its own ``to_pylist``."""
-    columns = [
-        column.to_numpy(zero_copy_only=False).tolist()
-        if pa.types.is_primitive(column.type)
-        else column.to_pylist()
-        for column in batch.columns
-    ]
-    names = batch.schema.names
-    return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
-
-
-def _as_columns(
-    rows: list[int], raw: list[tuple[Any, ...]], schema: RecordSchema
-) -> tuple[Rows, pa.RecordBatch, list[tuple[int, RecordError]]]:
-    """Records by their raw values as columns; and those that have no place in them, with why."""
-    batch = schema.columns_of(raw)
-    if batch is not None:
-        return np.array(rows, np.int64), batch, []
-    fit: list[int] = []
-    values: list[tuple[Any, ...]] = []
-    unfit: list[tuple[int, RecordError]] = []
-    for row, one in zip(rows, raw, strict=True):
-        try:
-            values.append(schema.stored(one))
-            fit.append(row)
-        except RecordError as error:
-            unfit.append((row, error))
-    return np.array(fit, np.int64), schema.batch(values), unfit
-
-
-def _merged(*parts: tuple[Rows, pa.RecordBatch]) -> tuple[Rows, pa.RecordBatch]:
-    """Rows that were found in several ways, together, ascending."""
-    some = [part for part in parts if len(part[0])] or list(parts[:1])
-    rows = np.concatenate([rows for rows, _ in some])
-    return _ascending(rows, _concatenated([batch for _, batch in some]))
-
-
-def _ascending(rows: Rows, batch: pa.RecordBatch) -> tuple[Rows, pa.RecordBatch]:
-    if (np.diff(rows) > 0).all():
-        return rows, batch
-    order = np.argsort(rows, kind="stable")
-    return rows[order], batch.take(pa.array(order))
-
-
-def _concatenated(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Batches of one schema as one."""
-    batches = [batch for batch in batches if batch.num_rows] or batches[:1]
-    if len(batches) == 1:
-        return batches[0]
-    table = pa.Table.from_batches(batches).combine_chunks()
-    return table.to_batches()[0]

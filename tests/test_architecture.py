@@ -43,7 +43,11 @@ MAY_IMPORT = {
     "model_dofns.reasons": set(),
     "model_dofns.settling": {"model_dofns.formats", "model_dofns.manifest"},
     "model_dofns.routing": {"model_dofns.counters", "model_dofns.formats"},
+    "model_dofns.bisecting": {"model_dofns.schemas"},
+    "model_dofns.batches": {"model_dofns.formats", "model_dofns.schemas"},
     "model_dofns.prediction": {
+        "model_dofns.batches",
+        "model_dofns.bisecting",
         "model_dofns.formats",
         "model_dofns.schemas",
     },

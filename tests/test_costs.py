@@ -121,10 +121,6 @@ def test_scoring_costs_no_more_than_it_did(model: str, format_name: str) -> None
         assert now <= MAY_GROW * then, f"{name}: {now}, and it was {then}"
 
 
-def test_no_model_that_columns_decide_for_has_calls_a_record() -> None:
-    assert [COSTS["PlainModel", name].calls_a_record for name in FORMATS] == [0, 0, 0]
-
-
 if __name__ == "__main__":
     for model in ("PlainModel", "RecordModel", "JudgedModel"):
         for format_name in FORMATS:

@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_dofns import ModelSpec, ScoredBlock, Scorer
+from model_dofns.bisecting import bisect
 from model_dofns.exceptions import EveryPredictionFailsError, InputError, UsageError
 from model_dofns.formats.base import Block, Layout
-from model_dofns.prediction import MAX_FAILURES_FROM_START, bisect
+from model_dofns.prediction import MAX_FAILURES_FROM_START
 
 PLAIN = ModelSpec("models:PlainModel")
 
@@ -131,6 +132,22 @@ def test_bisecting_leaves_the_guilty_of_many_alone_within_its_bound(
 def test_bisecting_keeps_its_bound_where_the_guilty_lie_farthest_apart(size: int) -> None:
     for count in [*range(1, 20), size // 100, size // 10, size // 3, size // 2, size - 1]:
         assert_bisected(size, frozenset(i * size // count for i in range(count)))
+
+
+@pytest.mark.parametrize("largest", [1, 7, 100, 1_000, 9_999])
+def test_what_fails_for_its_size_is_called_with_less(largest: int) -> None:
+    size, calls, handed = 10_000, 0, 0
+
+    def call(start: int, stop: int) -> None:
+        nonlocal calls, handed
+        calls, handed = calls + 1, handed + stop - start
+        if stop - start > largest:
+            raise MemoryError
+
+    spans = [span[:2] for span in bisect(call, size)]
+    assert [row for start, stop in spans for row in range(start, stop)] == list(range(size))
+    assert calls <= 2 * math.log2(size) + 2 * size / largest
+    assert handed <= 4 * size
 
 
 def test_one_guilty_record_costs_few_calls() -> None:

@@ -6,7 +6,6 @@ blocks and in rejects, counts from 0 over the whole file.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +20,6 @@ import pyarrow.parquet as pq
 from model_dofns.exceptions import RecordError, UnreadableFileError
 from model_dofns.formats.base import (
     BLOCK_BYTES,
-    MAX_BLOCK_RECORDS,
     MAX_RECORD_BYTES,
     Block,
     Format,
@@ -47,14 +45,10 @@ from model_dofns.formats.jsonl.members import members
 from model_dofns.formats.jsonl.text import json_form
 from model_dofns.formats.jsonl.values import has_infinity
 from model_dofns.formats.partitions import own_partitions
+from model_dofns.formats.row_groups import batches, buffer_bytes
 
 # Rows are gathered up to this much before they are written as a row group.
 ROW_GROUP_BYTES = 64 << 20
-_READ_BYTES = 1 << 20
-# So many rows are decoded at once, and gathered: where rows are wider than the first ones were, a
-# block is too large by these alone.
-_STEP_ROWS = 1 << 12
-_SAMPLE_ROWS = 64
 # The last is for the names of columns.
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
@@ -84,10 +78,12 @@ class ParquetFormat(Format):
     ) -> Iterator[Block]:
         """``max_record_bytes`` is for text; a row group's rows are read in steps in any case."""
         try:
+            metadata = pq.read_metadata(file)
             parquet = pq.ParquetFile(
                 file,
+                metadata=metadata,
                 pre_buffer=False,
-                buffer_size=_READ_BYTES,  # else a row group's columns are held as they are stored
+                buffer_size=buffer_bytes(metadata),
                 coerce_int96_timestamp_unit="us",  # nanoseconds end in 2262, and would wrap
             )
             groups = [parquet.metadata.row_group(i) for i in range(parquet.num_row_groups)]
@@ -100,7 +96,7 @@ class ParquetFormat(Format):
                 # In proportion, because where a group says it is may be wrong.
                 if part.start <= size * index // len(groups) < part.stop:
                     position = row
-                    for batch in _batches(parquet, index, columns, block_bytes):
+                    for batch in batches(parquet, index, columns, block_bytes):
                         yield Block(self.name, part.path, batch, position)
                         position += batch.num_rows
                     if position != row + group.num_rows:
@@ -178,36 +174,6 @@ class ParquetFormat(Format):
         assert isinstance(payload, pa.RecordBatch)
         assert isinstance(other, pa.RecordBatch)
         return bool(payload.schema.equals(other.schema, check_metadata=True))
-
-
-def _batches(
-    parquet: pq.ParquetFile, index: int, columns: list[str] | None, block_bytes: int
-) -> Iterator[pa.RecordBatch]:
-    read = functools.partial(
-        parquet.iter_batches, row_groups=[index], columns=columns, use_threads=False
-    )
-    rows = _block_rows(next(read(_SAMPLE_ROWS), None), block_bytes)
-    gathered: list[pa.RecordBatch] = []
-    gathered_rows = gathered_bytes = 0
-    for batch in read(min(rows, _STEP_ROWS)):
-        gathered_rows += batch.num_rows
-        gathered_bytes += batch.nbytes
-        if gathered and (gathered_rows > rows or gathered_bytes > block_bytes):
-            yield pa.concat_batches(gathered)
-            gathered, gathered_rows, gathered_bytes = [], batch.num_rows, batch.nbytes
-        gathered.append(batch)
-    if gathered:
-        yield pa.concat_batches(gathered)
-
-
-def _block_rows(some: pa.RecordBatch | None, block_bytes: int) -> int:
-    """How many rows of a row group make a block: by their size in memory, of which a few tell.
-
-    The file's own figures are of encoded values, and a dictionary may make them a thousandfold.
-    """
-    if some is None or not some.num_rows:
-        return 1
-    return int(min(max(block_bytes * some.num_rows / max(some.nbytes, 1), 1), MAX_BLOCK_RECORDS))
 
 
 class ParquetRows(Records):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import posixpath
 import re
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from model_dofns.reasons import Reason, ReasonTally
 from model_dofns.rejects import Reject
 from model_dofns.scorer import ScoredRecords
 
+_LOGGER = logging.getLogger(__name__)
 # Ours; and those of reducers, whom Hadoop tells what to name it.
 _PART_NAME = re.compile(r"part-\d{5,}(-of-\d{5,})?(\.\w+)*")
 
@@ -148,6 +150,15 @@ class PartsWriter:
         self._part = self._file = None
 
 
+def let_go(*writers: PartsWriter) -> None:
+    """Abandon what is open, and log where that fails: another error is on its way, and matters."""
+    for writer in writers:
+        try:
+            writer.abandon()
+        except Exception:  # what made the task fail matters, and is raised
+            _LOGGER.warning("A file that is no longer needed was not closed.", exc_info=True)
+
+
 def commit_parts(
     store: Store, written: Sequence[OutputFile], folder: str, suffix: str
 ) -> list[OutputFile]:
@@ -188,6 +199,10 @@ def commit_parts(
         for source, target in zip(ordered, finished, strict=True)
         if source.path in waiting
     ]
+    # Where an attempt before wrote the same and renamed it: not every store would replace it.
+    present = store.names(folder)
+    if twice := [target for _, target in pending if posixpath.basename(target) in present]:
+        store.delete_files(twice)
     if pending:
         store.rename([source for source, _ in pending], [target for _, target in pending])
     missing = set(names) - store.names(folder)

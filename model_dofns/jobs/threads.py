@@ -18,4 +18,11 @@ def environment_of_each(workers: int) -> dict[str, str]:
     """
     if workers < 2 or VARIABLE in os.environ:
         return {}
-    return {VARIABLE: str(max(1, (os.cpu_count() or 1) // workers))}
+    return {VARIABLE: str(max(1, _cores() // workers))}
+
+
+def _cores() -> int:
+    """How many this process may use, which may be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

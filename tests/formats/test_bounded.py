@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_dofns.formats import FORMATS
+from model_dofns.formats import FORMATS, row_groups
 from model_dofns.formats.base import BLOCK_BYTES, MAX_BLOCK_RECORDS, Block, Range
 from model_dofns.formats.compression import decompressed
 
@@ -47,13 +48,37 @@ def row_group(columns: dict[str, pa.Array], **options: Any) -> WatchedFile:
     return file
 
 
-def test_a_row_group_is_not_read_at_once() -> None:
+def test_a_large_row_group_is_not_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_groups, "_MAX_HELD_BYTES", 8 * MB)
     floats = pa.array(np.random.default_rng(0).random(2_000_000))
     file = row_group({"x": floats}, use_dictionary=False, compression="none")
     read = list(blocks("parquet", file))
     assert pa.concat_arrays([block.data.column(0) for block in read]) == floats
     assert len(file.getvalue()) > 15 * MB
     assert file.largest_read <= 2 * MB
+
+
+class CountedFile(io.FileIO):
+    """Knows how much has been read from it, as from a store behind a reader that reads ahead."""
+
+    fetched = 0
+
+    def readinto(self, buffer: Any, /) -> int:
+        size = super().readinto(buffer)
+        self.fetched += size
+        return size
+
+
+def test_a_row_group_of_many_columns_is_not_fetched_again_and_again(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table = pa.table({f"x{number}": random.random(500_000) for number in range(10)})
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, row_group_size=len(table), use_dictionary=False)
+    raw = CountedFile(path)
+    read = sum(block.data.num_rows for block in blocks("parquet", io.BufferedReader(raw, 16 * MB)))
+    assert read == len(table)
+    # Twice, as the first rows are read before the others, and what is read ahead.
+    assert raw.fetched < 2.5 * path.stat().st_size + 32 * MB
 
 
 def test_rows_of_a_row_group_may_become_wider() -> None:
