@@ -94,6 +94,12 @@ def test_a_commit_that_is_tried_again_ends_in_the_same_files(
             commit(job, [share], rest)
     assert not (out / "_manifest.json").exists()
 
+    def refuses(sources: list[str], targets: list[str]) -> None:
+        """As HDFS does, where others replace."""
+        assert not any(map(FileSystems.exists, targets))
+        rename(sources, targets)
+
+    monkeypatch.setattr(FileSystems, "rename", staticmethod(refuses))
     (manifest,) = commit(job, [share], rest)
 
     assert manifest.records["scored"] == 2
