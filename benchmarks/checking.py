@@ -1,8 +1,10 @@
 """Whether all contenders predicted the same: no time counts before that is known.
 
 What is compared is independent of order and batches: how many records came out; the sum of their
-keys; of each field predicted, the sum of its floats, or how often each of its values stands there.
-Sums of floats may differ by 1e-9 of them: their order, and a BLAS, show in the last bits.
+keys' hashes; of each field predicted, the sum of its floats, or how often each of its values stands
+there; and both once more by record, each weighed with the hash of its key, so that no prediction
+stands beside another's record. Sums of floats may differ by 1e-9 of them: their order, and a BLAS,
+show in the last bits.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ class Checksum:
 
     Attributes:
         rows: records with a prediction.
-        sums: of each field of floats.
-        counts: of each other field, how often each value stands there; of keys, their sum alone.
+        sums: of each field of floats; and weighed by record.
+        counts: of each other field, how often each value stands there, and the sum of the hashes of
+            those records; of keys, that of all.
     """
 
     rows: int
@@ -99,20 +102,32 @@ def _add(file: Path, sums: dict[str, list[float]], counts: dict[str, dict[str, i
     rows = 0
     for batch in _batches(file):
         rows += batch.num_rows
+        hashes = _hashes(next(batch.column(name) for name in KEYS if name in batch.schema.names))
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if name in KEYS:
-                found = counts.setdefault(name, {"sum": 0})
-                found["sum"] += pc.sum(column).as_py()
+                found = counts.setdefault(name, {"by record": 0})
+                found["by record"] += int(_hashes(column).sum())
             elif pa.types.is_floating(column.type):
                 if column.null_count:
                     raise WrongResultError(f"{file} has nulls in {name}")
-                sums.setdefault(name, []).append(float(column.to_numpy().sum()))
+                floats = column.to_numpy()
+                sums.setdefault(name, []).append(float(floats.sum()))
+                sums.setdefault(f"{name}, by record", []).append(float(floats @ (hashes / 2**32)))
             else:
                 found = counts.setdefault(name, {})
-                for each in pc.value_counts(column).to_pylist():
-                    value = str(each["values"])
-                    found[value] = found.get(value, 0) + each["counts"]
+                for value in pc.unique(column):
+                    there = pc.equal(column, value).to_numpy(zero_copy_only=False)
+                    for what, more in (("", there.sum()), (", by record", hashes[there].sum())):
+                        label = f"{value}{what}"
+                        found[label] = found.get(label, 0) + int(more)
     return rows
+
+
+def _hashes(keys: Any) -> Any:
+    """A number below 2**32 for each integer, by multiplicative hashing (Knuth)."""
+    import numpy as np
+
+    return keys.to_numpy().astype(np.int64) * 2_654_435_761 % 2**32
 
 
 def _batches(file: Path) -> Iterator[Any]:

@@ -180,6 +180,8 @@ def refuse_wrong_rejects(
     if {where: count for where, count in rejected.items() if count} != bad:
         raise WrongResultError(f"{name} bad at {stage}: rejected {rejected}, not {bad}")
     expected = Checksum(
-        int(truth["rows"]), {"prediction_probability": truth["probability"]}, found.counts
+        int(truth["rows"]),
+        {**found.sums, "prediction_probability": truth["probability"]},
+        found.counts,
     )
     refuse_difference(f"{name} bad at {stage}", found, expected, int(truth["rows"]))
