@@ -163,9 +163,9 @@ def test_predictions_beside_other_records_are_seen(
         "prediction_label": ["a", "b", "a", "b"],
         "prediction_p": [0.1, 0.2, 0.3, 0.4],
     }
-    for name, table in (("right", columns), ("wrong", columns | wrong)):
+    for name, values in (("right", columns), ("wrong", columns | wrong)):
         (tmp_path / name).mkdir()
-        pq.write_table(pa.table(table), tmp_path / name / "part-0.parquet")
+        pq.write_table(pa.table(values), tmp_path / name / "part-0.parquet")
     expected = checksum(tmp_path / "right")
     with pytest.raises(WrongResultError):
         refuse_difference("x", checksum(tmp_path / "wrong"), expected, 4)
