@@ -71,6 +71,7 @@ class Measured:
         contenders: in their order; what the others are compared with is the first.
         note: for people.
         stage: of spoiled records, at which they are rejected.
+        about: who is beside ours, as in the scenario's name.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Measured:
     runs: tuple[Run, ...]
     note: str = ""
     stage: str = ""
+    about: str = ""
 
     def whole(self, contender: str, rows: int, of: Figure) -> list[float]:
         """What a contender took for so many rows, a value a repeat."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import __main__ as program
 from benchmarks.checking import Checksum, WrongResultError, checksum, refuse_difference
 from benchmarks.contenders import COMMANDS, Task, command
 from benchmarks.figures import headlines
@@ -35,6 +40,7 @@ from benchmarks.scenarios import (
     SCENARIOS,
     SPOILED,
     STARTUP,
+    NothingChosenError,
     chosen,
 )
 
@@ -230,6 +236,118 @@ def test_scenarios_are_chosen_by_their_names() -> None:
     assert scenarios[0].rows == (200_000, 2_000_000)
     everything, _, _ = chosen([], 1.0, None, peers=False)
     assert not any(set(PEERS) & set(each.contenders) for each in everything)
+    (one,), _, _ = chosen(["csv, quoted, 4 M rows"], 0.01, None, peers=False)
+    assert one.rows == (4_000, 40_000)  # its own name is that at its own sizes
+    for nothing in (["nosuch"], ["csv", "nosuch"], ["Spark"]):
+        with pytest.raises(NothingChosenError, match=f"no scenario has '{nothing[-1]}'"):
+            chosen(nothing, 1.0, None, peers=False)
+    peers, _, _ = chosen(["Spark"], 1.0, None, peers=True)
+    assert all(set(PEERS) < set(each.contenders) for each in peers)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--only nosuch", "--list names them"),
+        ("--list --only nosuch", "--list names them"),
+        ("--publish --only csv", "for a whole run"),
+        ("--publish --quick", "for a whole run"),
+        ("--publish --render --scale 0.5", "for a whole run"),
+        ("--scale 0", "--scale"),
+        ("--scale nan", "--scale"),
+        ("--repeat 0", "--repeat"),
+        ("--threads -1", "--threads"),
+        ("--render", "measure first"),
+        ("--peers", "Java"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_measured(
+    flags: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
+    published = {file: file.read_bytes() for file in PUBLISHED.iterdir()}
+    with pytest.raises(SystemExit) as error:
+        program.main([*flags.split(), "--output", str(tmp_path)])
+    assert error.value.code == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+    assert {file: file.read_bytes() for file in PUBLISHED.iterdir()} == published
+
+
+def test_a_list_has_each_scenarios_own_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    program.main(["--list", "--quick", "--only", "csv"])
+    assert capsys.readouterr().out.splitlines() == [
+        "logistic regression, csv, 4 M rows",
+        "logistic regression, csv, quoted, 4 M rows",
+    ]
+
+
+def test_only_a_whole_run_is_published() -> None:
+    scenarios, spoiled, startup = chosen([], 1.0, None, peers=False)
+    results = Results(
+        {},
+        {},
+        tuple(Measured(each.model, each.format, each.rows, (), ()) for each in scenarios),
+        tuple(Measured("", "", each.rows, (), (), stage=each.stage) for each in spoiled),
+        tuple(Measured("", "", (1, 1), (), ()) for _ in startup),
+    )
+    assert program.is_whole(results)
+    assert not program.is_whole(Results({}, {}))
+    assert not program.is_whole(replace(results, scenarios=results.scenarios[:-1]))
+    assert not program.is_whole(replace(results, spoiled=results.spoiled[1:]))
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from benchmarks import __main__ as program
+from benchmarks.measuring import measure
+from benchmarks.running import Bench
+
+def forever(bench):
+    bench.elsewhere.submit(int).result()  # the helper is at work, too
+    wait = "import time; time.sleep(60)"
+    script = f"import os, subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {wait!r}]); "
+    script += "os.rename(open('new', 'w').write(f'{os.getpid()} {p.pid}') and 'new', 'pids'); "
+    measure([sys.executable, "-c", script + wait], {}, bench.folder)
+
+Bench.make_files = forever
+program.FOLDER = Path(sys.argv[1])
+if __name__ == "__main__":
+    program.main(["--only", "start-up"])
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_ends_all_that_runs(signum: signal.Signals, tmp_path: Path) -> None:
+    script, pids = tmp_path / "script.py", tmp_path / "pids"
+    script.write_text(INTERRUPTED)
+    process = subprocess.Popen(
+        [sys.executable, script, tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while not pids.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signum)
+    said, _ = process.communicate(timeout=30)
+    assert said.splitlines() == ["interrupted, 0 of 1 measured: no report"]
+    assert process.returncode == 130
+    assert not any(psutil.pid_exists(int(pid)) for pid in pids.read_text().split())
+    deadline = time.monotonic() + 30
+    with pytest.raises(ProcessLookupError):  # nor does any other one go on
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
 
 
 MEASURE = """
