@@ -34,7 +34,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         prog="python -m benchmarks", description="Measure what scoring costs, beside others."
     )
     parser.add_argument(
-        "--only", action="append", default=[], metavar="TEXT", help="scenarios with it in the name"
+        "--only",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="with it in the name: --list",
     )
     parser.add_argument("--list", action="store_true", help="name the scenarios, and end")
     parser.add_argument("--repeat", type=_count, metavar="N", help="instead of each scenario's own")
