@@ -85,9 +85,8 @@ def draw(results: Results, file: Path) -> None:
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
     trial = results.settings.get("trial")
-    if trial:
-        figure.suptitle(f"A trial: {trial}", fontsize=10)
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    title = f"A trial: {trial}" if trial else None
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9, title=title)
     figure.savefig(file, metadata={"Date": None})
 
 
