@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -120,6 +122,22 @@ COMMANDS: dict[str, Callable[[Task], list[str]]] = {
 def tolerant_beam(task: Task) -> list[str]:
     """Our job in one process, whatever share of the records is rejected."""
     return _beam(task, "--max_errors", "100%")
+
+
+def missing_peers(environments: Path) -> str:
+    """What Spark and Ray need and is not there; empty where all is."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else "java"
+    if shutil.which(java) is None:
+        return "Spark needs Java, and there is none: neither JAVA_HOME nor PATH has it"
+    for name, module in (("spark", "pyspark.sql"), ("ray_data", "ray.data")):
+        python = environments / name / "bin" / "python"
+        if (
+            not python.exists()
+            or subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode
+        ):
+            return f"{module} cannot be imported in {environments / name}: PEERS=1 make bench"
+    return ""
 
 
 def importing(modules: str) -> list[str]:

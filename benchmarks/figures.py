@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from benchmarks.results import Measured, Results, Spread, cpu, ratio, wall
 from benchmarks.scenarios import (
@@ -15,19 +16,42 @@ from benchmarks.scenarios import (
     MODELS,
     MRJOB,
     RUN_INFERENCE,
+    short,
 )
+
+LOST = "lost in noise"
+# Memory is flat where ten times the rows take at most so many times of it; and its limit, in MB.
+FLAT, MOST_MEMORY = 1.25, 600
+COMPARISONS = {"≤": operator.le, "≥": operator.ge, "<": operator.lt}
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A promise, and what was measured of it."""
+    """A promise, and what was measured of it.
+
+    Attributes:
+        what: was measured.
+        target: a sign of ``COMPARISONS`` and a number; or other words; or nothing, if none is set.
+        measured: as text; ``LOST`` where the difference is no longer than the noise.
+        met: whether the target is; None where that is not known.
+    """
 
     what: str
     target: str
     measured: str
+    met: bool | None = None
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(astuple(self))
+    @classmethod
+    def of(cls, what: str, target: str, value: float | None) -> Headline:
+        """One whose target is a number."""
+        sign, _, bound = target.partition(" ")
+        met = COMPARISONS[sign](value, float(bound)) if target and value is not None else None
+        return cls(what, target, brief(value), met)
+
+    @property
+    def verdict(self) -> str:
+        """As text, empty where it is not known."""
+        return {True: "met", False: "missed", None: ""}[self.met]
 
 
 def headlines(results: Results) -> list[Headline]:
@@ -44,9 +68,9 @@ def _beside_the_limit(results: Results) -> Iterator[Headline]:
     ):
         measured = largest(results, "logistic", kind, LIMIT, who)
         if measured:
-            took, worked = (brief(measured.marginal_ratio(who, of)) for of in (wall, cpu))
-            what = f"{kind}, logistic regression, {who}: a row more, x the limit"
-            yield Headline(what, target, f"{took} (CPU {worked})")
+            what = f"{kind}, a row more: {who}, x the limit"
+            yield Headline.of(f"{what}, wall", target, median(measured.marginal_ratio(who, wall)))
+            yield Headline.of(f"{what}, CPU", "", median(measured.marginal_ratio(who, cpu)))
 
 
 def _beside_others(results: Results) -> Iterator[Headline]:
@@ -54,32 +78,53 @@ def _beside_others(results: Results) -> Iterator[Headline]:
         ("parquet", BEAM, RUN_INFERENCE, "≥ 20", "≥ 40"),
         ("jsonl", MRJOB, LINE_MAPPER, "≥ 20", "≥ 100"),
     ):
-        measured = largest(results, "logistic", kind, ours, other)
-        if measured:
-            whole = brief(measured.whole_ratio(other, wall, ours))
-            what = f"{kind}, {measured.rows[1]:,} rows: {other}, x {ours}"
-            yield Headline(what, whole_target, whole)
-            one = brief(_against(results, kind, ours, other))
-            yield Headline(f"{kind}, a row more: {other}, x {ours}", target, one)
+        both = largest(results, "logistic", kind, ours, other)
+        if both is None:
+            continue
+        what = f"{kind}, {short(both.rows[1])} rows: {other}, x {ours}"
+        yield Headline.of(what, whole_target, median(both.whole_ratio(other, wall, ours)))
+        what = f"{kind}, a row more: {other}, x {ours}"
+        fast = largest(results, "logistic", kind, ours)
+        if other == RUN_INFERENCE or fast is None or fast is both:
+            yield Headline.of(what, target, median(both.marginal_ratio(other, wall, ours)))
+        else:
+            what += f" (ours at {short(fast.rows[1])} rows)"
+            yield Headline.of(what, target, _across(both, other, fast, ours))
+
+
+def _across(slow: Measured, other: str, fast: Measured, ours: str) -> float | None:
+    """What one row more costs a slow one, x ours: each at the sizes that can tell it."""
+    if slow.is_lost(other, wall) or fast.is_lost(ours, wall):
+        return None
+    medians = (
+        [Spread.over(measured.marginal(who, wall)).median]
+        for measured, who in ((slow, other), (fast, ours))
+    )
+    return median(ratio(*medians))
 
 
 def _memory(results: Results) -> Iterator[Headline]:
     measured = largest(results, "logistic", "parquet", BEAM)
     if measured:
-        peaks = (f"{measured.peak(BEAM, rows) / 2**20:,.0f}" for rows in measured.rows)
-        small, large = measured.rows
-        what = f"peak memory, parquet, {BEAM}, at {small:,} and {large:,} rows, MB"
-        yield Headline(what, "flat, under 600", " and ".join(peaks))
+        small, large = (measured.peak(BEAM, rows) / 2**20 for rows in measured.rows)
+        at = " and ".join(map(short, measured.rows))
+        yield Headline(
+            f"peak memory, parquet, {BEAM}, at {at} rows, MB",
+            f"flat (≤ {FLAT} x), under {MOST_MEMORY}",
+            f"{small:,.0f} and {large:,.0f}",
+            large <= FLAT * small and large < MOST_MEMORY,
+        )
 
 
 def _bad_records(results: Results) -> Iterator[Headline]:
     targets = {"decode": "< 2.5", "validate": "< 1.5"}
     for spoiled in results.spoiled:
         if spoiled.stage in targets and "1 %" in spoiled.contenders:
-            whole = brief(spoiled.whole_ratio("1 %", wall))
-            work = brief(spoiled.beyond_startup_ratio("1 %", wall))
-            what = f"1 % rejected at {spoiled.stage}, x none: whole; without start-up"
-            yield Headline(what, targets[spoiled.stage], f"{whole}; {work}")
+            what = f"1 % rejected at {spoiled.stage}, x none"
+            whole = spoiled.whole_ratio("1 %", wall)
+            yield Headline.of(f"{what}, whole", targets[spoiled.stage], median(whole))
+            work = spoiled.beyond_startup_ratio("1 %", wall)
+            yield Headline.of(f"{what}, without start-up", "", median(work))
 
 
 def _startup(results: Results) -> Iterator[Headline]:
@@ -87,7 +132,7 @@ def _startup(results: Results) -> Iterator[Headline]:
         pairs = zip(start.whole(BEAM, 1, wall), start.whole(IMPORTS, 1, wall), strict=True)
         more = Spread.over([job - imports for job, imports in pairs])
         what = "start-up beyond importing Beam and scikit-learn, s"
-        yield Headline(what, "≤ 0.5", f"{more.median:.2f}")
+        yield Headline.of(what, "≤ 0.5", more.median)
 
 
 def largest(results: Results, model: str, kind: str, *contenders: str) -> Measured | None:
@@ -100,41 +145,31 @@ def largest(results: Results, model: str, kind: str, *contenders: str) -> Measur
     return max(found, key=lambda each: each.rows[1], default=None)
 
 
-def _against(results: Results, kind: str, ours: str, other: str) -> Spread | None:
-    """What one row more costs a slow one, in multiples of ours.
-
-    Each at the sizes that tell it best: ours takes no time at those of a slow one.
-    """
-    slow = largest(results, "logistic", kind, other)
-    fast = largest(results, "logistic", kind, ours)
-    if slow is None or fast is None:
-        return None
-    medians = (
-        [Spread.over(measured.marginal(who, wall)).median]
-        for measured, who in ((slow, other), (fast, ours))
-    )
-    return ratio(*medians)
-
-
 def marginal_table(results: Results) -> str:
     """What a row more costs in each scenario that is measured at large sizes, as Markdown."""
     rows = []
     for measured in results.scenarios:
-        limit = Spread.over(measured.marginal(LIMIT, wall)).median
-        if measured is not largest(results, measured.model, measured.format, BEAM) or limit <= 0:
+        if measured is not largest(results, measured.model, measured.format, BEAM):
             continue
+        if measured.is_lost(LIMIT, wall):
+            continue
+        limit = Spread.over(measured.marginal(LIMIT, wall)).median
         cells = [f"{MODELS[measured.model].title}, {measured.format}", f"{limit * 1e6:.2f} µs"]
         for who in (BEAM, BEAM_2, MRJOB):
             there = who in measured.contenders
-            cells.append(brief(measured.marginal_ratio(who, wall)) if there else "")
+            cells.append(brief(median(measured.marginal_ratio(who, wall))) if there else "")
         rows.append(cells)
     header = ["a row more", "limit", f"{BEAM}, x limit", f"{BEAM_2}, x limit", f"{MRJOB}, x limit"]
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def brief(values: Spread | None) -> str:
-    """The median as text; a dash where nothing could be measured."""
-    if values is None:
-        return "-"
-    return f"{values.median:,.0f}" if values.median >= 20 else f"{values.median:.2f}"
+def median(values: Spread | None) -> float | None:
+    return None if values is None else values.median
+
+
+def brief(value: float | None) -> str:
+    """As text, also where nothing could be measured."""
+    if value is None:
+        return LOST
+    return f"{value:,.0f}" if value >= 20 else f"{value:.2f}"

@@ -11,6 +11,7 @@ This process must stay small: a child's peak counts what it had before it became
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -48,6 +49,8 @@ class Cost:
 def measure(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Cost:
     """Run a command to its end, in a folder that is there, and say what it took.
 
+    Interrupted, it ends the command and all that it has started.
+
     Raises:
         CommandFailedError: it failed; the last of its words are in the message.
     """
@@ -56,18 +59,27 @@ def measure(command: Sequence[str], environment: Mapping[str, str], folder: Path
     log = folder / "log.txt"
     with open(log, "wb") as file:
         begin = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=folder, env=environment
-        )
-        memory = _MemorySampler(process.pid)
-        memory.start()
         try:
-            _, status, usage = os.wait4(process.pid, 0)
-        finally:
-            memory.stop()
-        wall_seconds = time.perf_counter() - begin
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                cwd=folder,
+                env=environment,
+            )
+            memory = _MemorySampler(process.pid)
+            memory.start()
+            try:
+                _, status, usage = os.wait4(process.pid, 0)
+            finally:
+                memory.stop()
+            wall_seconds = time.perf_counter() - begin
+            cpu_seconds = usage.ru_utime + usage.ru_stime + _cpu_seconds_of_orphans(others)
+        except KeyboardInterrupt:
+            _end_all(others)
+            raise
     process.returncode = os.waitstatus_to_exitcode(status)
-    cpu_seconds = usage.ru_utime + usage.ru_stime + _cpu_seconds_of_orphans(others)
     if process.returncode:
         raise CommandFailedError(
             f"exit code {process.returncode} of {' '.join(command)}\n"
@@ -137,3 +149,13 @@ def _cpu_seconds_of_orphans(others: set[int]) -> float:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(SAMPLE_SECONDS)
     return seconds
+
+
+def _end_all(others: set[int]) -> None:
+    """Kill all children of this process and theirs, but for others; whom they orphan, too."""
+    while pids := _children() - others:
+        for pid in pids:
+            for each in (*_descendants(pid), pid):
+                with contextlib.suppress(ProcessLookupError):  # it has ended
+                    os.kill(each, signal.SIGKILL)
+            os.waitpid(pid, 0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from benchmarks.results import Measured, wall
+from benchmarks.results import Measured, Results, wall
 from benchmarks.scenarios import (
     BEAM,
     BEAM_2,
@@ -21,6 +20,7 @@ from benchmarks.scenarios import (
     RUN_INFERENCE,
     SPARK,
     VALIDATED,
+    short,
 )
 
 # Okabe and Ito's colours, which those who see red and green alike can tell apart; ours are filled.
@@ -37,8 +37,9 @@ STYLES = {
 }
 
 
-def draw(scenarios: Sequence[Measured], file: Path) -> None:
-    """Draw a line for each scenario, and on it a mark for each contender."""
+def draw(results: Results, file: Path) -> None:
+    """Draw a line for each scenario that has a figure, and on it a mark for each contender."""
+    scenarios = [each for each in results.scenarios if _has_figures(each)]
     mpl.rcParams["svg.fonttype"] = "none"  # text stays text
     mpl.rcParams["svg.hashsalt"] = "ratios"  # the same picture of the same results
     figure = Figure(figsize=(9.5, 1.6 + 0.52 * len(scenarios)), layout="constrained")
@@ -64,8 +65,11 @@ def draw(scenarios: Sequence[Measured], file: Path) -> None:
                 label=who if who not in named else None,
             )
             named.add(who)
-        rows = f"{measured.rows[1] / 1e6:g} M rows"
-        labels.append(f"{MODELS[measured.model].title.replace('`', '')}\n{measured.format}, {rows}")
+        name = MODELS[measured.model].title.replace("`", "")
+        rows = f"{short(measured.rows[1])} rows"
+        labels.append(
+            f"{name}\n" + ", ".join(filter(None, [measured.format, measured.about, rows]))
+        )
     axes.axvline(1, color="black", linewidth=1)
     axes.text(1, -0.72, "the limit", ha="center", va="bottom", fontsize=9)
     axes.set_xscale("log")
@@ -80,5 +84,12 @@ def draw(scenarios: Sequence[Measured], file: Path) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    trial = results.settings.get("trial")
+    title = f"A trial: {trial}" if trial else None
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9, title=title)
     figure.savefig(file, metadata={"Date": None})
+
+
+def _has_figures(measured: Measured) -> bool:
+    others = (who for who in measured.contenders if who in STYLES)
+    return any(measured.marginal_ratio(who, wall) for who in others)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.figures import headlines, marginal_table
+from benchmarks.figures import LOST, headlines, marginal_table
 from benchmarks.results import Results
 
 BEGIN, END = "<!-- figures of benchmarks/results -->\n", "<!-- end of figures -->\n"
@@ -12,7 +12,8 @@ BEGIN, END = "<!-- figures of benchmarks/results -->\n", "<!-- end of figures --
 
 def section(results: Results) -> str:
     """What stands between both marks."""
-    reached = "".join(f"- {each.what}: **{each.measured}**\n" for each in headlines(results))
+    told = (each for each in headlines(results) if each.measured != LOST)
+    reached = "".join(f"- {each.what}: **{each.measured}**\n" for each in told)
     trial = results.settings.get("trial")
     warning = f"\nFigures of a trial ({trial}), on a busy machine perhaps.\n" if trial else ""
     return f"{warning}\n{marginal_table(results)}\n{reached}\n"

@@ -35,6 +35,10 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
 
+# A difference of times is lost in noise where it is no longer than this share of the longer one.
+NOISE = 0.05
+
+
 def ratio(values: Sequence[float], others: Sequence[float]) -> Spread | None:
     """The ratios within each repeat, so that a slow minute is on both sides of each.
 
@@ -71,6 +75,7 @@ class Measured:
         contenders: in their order; what the others are compared with is the first.
         note: for people.
         stage: of spoiled records, at which they are rejected.
+        about: who is beside ours, as in the scenario's name.
     """
 
     model: str
@@ -80,6 +85,7 @@ class Measured:
     runs: tuple[Run, ...]
     note: str = ""
     stage: str = ""
+    about: str = ""
 
     def whole(self, contender: str, rows: int, of: Figure) -> list[float]:
         """What a contender took for so many rows, a value a repeat."""
@@ -92,6 +98,12 @@ class Measured:
         pairs = zip(self.whole(contender, small, of), self.whole(contender, large, of), strict=True)
         return [(much - little) / (large - small) for little, much in pairs]
 
+    def is_lost(self, contender: str, of: Figure) -> bool:
+        """Whether the difference between both sizes is lost in noise, in any repeat."""
+        small, large = self.rows
+        pairs = zip(self.whole(contender, small, of), self.whole(contender, large, of), strict=True)
+        return any(much - little <= NOISE * much for little, much in pairs)
+
     def whole_ratio(self, contender: str, of: Figure, to: str | None = None) -> Spread | None:
         """How many times what the first contender, or another one, took for the larger size."""
         large = self.rows[1]
@@ -100,8 +112,11 @@ class Measured:
         )
 
     def marginal_ratio(self, contender: str, of: Figure, to: str | None = None) -> Spread | None:
-        """The same of one row more."""
-        return ratio(self.marginal(contender, of), self.marginal(to or self.contenders[0], of))
+        """The same of one row more; None where that of either is lost in noise."""
+        other = to or self.contenders[0]
+        if self.is_lost(contender, of) or self.is_lost(other, of):
+            return None
+        return ratio(self.marginal(contender, of), self.marginal(other, of))
 
     def beyond_startup_ratio(self, contender: str, of: Figure) -> Spread | None:
         """The ratio of whole times to the first contender's, both without what it takes to start.
@@ -109,6 +124,8 @@ class Measured:
         For those that are one and the same job, of which only the first ran at both sizes.
         """
         first, (small, large) = self.contenders[0], self.rows
+        if self.is_lost(first, of):
+            return None
         pairs = zip(self.whole(first, small, of), self.marginal(first, of), strict=True)
         startup = [whole - small * one for whole, one in pairs]
 

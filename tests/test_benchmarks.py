@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import __main__ as program
 from benchmarks.checking import Checksum, WrongResultError, checksum, refuse_difference
 from benchmarks.contenders import COMMANDS, Task, command
-from benchmarks.figures import headlines
+from benchmarks.figures import LOST, Headline, headlines
 from benchmarks.inputs import CHUNK_ROWS, FILES, Spoiled, chunks, irises, write
 from benchmarks.measuring import Cost
+from benchmarks.plot import draw
 from benchmarks.readme import BEGIN, END, section, update
-from benchmarks.report import markdown, spread, table
+from benchmarks.report import CONTENDERS, markdown, spread, table
 from benchmarks.results import Measured, Results, Run, Spread, cpu, wall
 from benchmarks.running import refuse_wrong_rejects
 from benchmarks.scenarios import (
@@ -35,6 +41,7 @@ from benchmarks.scenarios import (
     SCENARIOS,
     SPOILED,
     STARTUP,
+    NothingChosenError,
     chosen,
 )
 
@@ -80,21 +87,77 @@ def test_ratios_are_made_within_a_repeat() -> None:
 def test_a_size_more_that_took_no_time_has_no_ratio() -> None:
     none = measured((100, 200), {LIMIT: [(2.0, 1.9)], BEAM: [(3.0, 4.0)]})
     assert none.marginal_ratio(BEAM, wall) is None
-    assert "| - |" in markdown(Results({}, {}, (none,)))
+    assert none.is_lost(LIMIT, wall)
+    assert not none.is_lost(BEAM, wall)
+    text = markdown(Results({}, {}, (none,)))
+    assert f"| {LIMIT} | 2.00 | 1.90 | 1.00 | 0.19 | 1.00 | {LOST} | {LOST} | {LOST} |" in text
+    told = section(Results({}, {}, (none,)))
+    assert LOST not in told
+    assert BEAM not in told.partition("\n- ")[2]  # nor is there a line without a figure
+
+
+def test_a_difference_that_is_a_small_share_of_the_time_is_lost_in_noise() -> None:
+    little = measured((100, 200), {LIMIT: [(1.0, 2.0), (1.96, 2.0)], BEAM: [(1.0, 2.0)] * 2})
+    assert little.is_lost(LIMIT, wall)
+    assert little.marginal_ratio(BEAM, wall) is None
 
 
 def test_a_slow_one_is_compared_with_ours_at_the_sizes_that_tell_most() -> None:
     slow = measured((1, 11), {LIMIT: [(1, 1)], MRJOB: [(3, 3)], LINE_MAPPER: [(5, 6)]})
     fast = measured((100, 1100), {LIMIT: [(1, 2)], MRJOB: [(3, 4)]})
     said = {each.what: each.measured for each in headlines(Results({}, {}, (slow, fast)))}
-    assert said[f"jsonl, a row more: {LINE_MAPPER}, x {MRJOB}"] == "100"
+    row = f"jsonl, a row more: {LINE_MAPPER}, x {MRJOB} (ours at 1.1 k rows)"
+    assert said[row] == "100"
     assert said[f"jsonl, 11 rows: {LINE_MAPPER}, x {MRJOB}"] == "2.00"
+
+
+def test_run_inference_is_compared_with_ours_where_both_ran() -> None:
+    both = measured((1, 11), {BEAM: [(1, 2)], RUN_INFERENCE: [(1, 5)]}, "parquet")
+    large = measured((100, 1100), {BEAM: [(1, 2)]}, "parquet")
+    said = {each.what: each for each in headlines(Results({}, {}, (both, large)))}
+    row = said[f"parquet, a row more: {RUN_INFERENCE}, x {BEAM}"]
+    assert (row.measured, row.verdict) == ("4.00", "missed")
+
+
+def test_a_target_is_met_or_missed() -> None:
+    assert Headline.of("x", "≤ 1.2", 1.2).verdict == "met"
+    assert Headline.of("x", "< 1.2", 1.2).verdict == "missed"
+    assert Headline.of("x", "≥ 20", 19.9).verdict == "missed"
+    assert Headline.of("x", "≥ 20", None).verdict == ""
+    assert Headline.of("x", "", 1.0).verdict == ""
+
+
+def test_every_contender_is_explained_and_no_heading_stands_twice() -> None:
+    assert set(CONTENDERS) == set(COMMANDS)
+    everything, _, _ = chosen([], 1.0, None, peers=True)
+    results = tuple(
+        replace(
+            measured(each.rows, {who: [(1.0, 2.0)] for who in each.contenders}, each.format),
+            model=each.model,
+            about=each.about,
+        )
+        for each in everything
+    )
+    text = markdown(Results({}, {}, results))
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert len(set(headings)) == len(headings) == len(everything) + 2
+    for header in (line for line in text.splitlines() if "wall, s" in line):
+        assert len(set(header.split(" | "))) == len(header.split(" | "))
+
+
+def test_the_picture_has_what_has_a_figure_and_says_that_it_is_a_trial(tmp_path: Path) -> None:
+    lost = replace(measured((1, 2), {LIMIT: [(1.0, 1.0)], BEAM: [(1.0, 2.0)]}), model="forest")
+    draw(Results({}, {"trial": "0.1 of the rows"}, (ONE, lost)), tmp_path / "plot.svg")
+    text = (tmp_path / "plot.svg").read_text()
+    assert "logistic regression" in text
+    assert "forest" not in text
+    assert "A trial: 0.1 of the rows" in text
 
 
 def test_spreads_and_tables_as_text() -> None:
     assert spread(Spread.over([1.0, 1.234, 3.0])) == "1.23 (1.00-3.00)"
     assert spread(Spread.over([1234.5])) == "1,234"
-    assert spread(None) == "-"
+    assert spread(None) == LOST
     assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
 
 
@@ -109,13 +172,15 @@ def test_the_report_has_all_that_was_measured() -> None:
     results = Results({"cores": "2"}, {"measured": "today"}, (ONE,), (bad,), (start,))
     assert Results.from_json(results.to_json()) == results
     text = markdown(results)
-    assert "measured: today; cores: 2." in text
+    assert "- measured: today\n- cores: 2\n" in text
     assert f"| {BEAM} | 3.20 (3.20-32.00) | 5.20 (5.20-52.00) | 2.48 |" in text
     assert "| decode | 1,100 | 2.00 | 2.50 | 1.25 | 1.45 | 9.00 | 4.50 | 7.36 |" in text
     assert f"| {BEAM} | 1.40 | 0.14 | 0.40 |" in text
     assert [each.measured for each in headlines(results)] == [
-        "2.00 (CPU 2.00)",
-        "1.25; 1.45",
+        "2.00",
+        "2.00",
+        "1.25",
+        "1.45",
         "0.40",
     ]
 
@@ -255,6 +320,125 @@ def test_scenarios_are_chosen_by_their_names() -> None:
     assert scenarios[0].rows == (200_000, 2_000_000)
     everything, _, _ = chosen([], 1.0, None, peers=False)
     assert not any(set(PEERS) & set(each.contenders) for each in everything)
+    (one,), _, _ = chosen(["csv, quoted, 4 M rows"], 0.01, None, peers=False)
+    assert one.rows == (4_000, 40_000)  # its own name is that at its own sizes
+    for nothing in (["nosuch"], ["csv", "nosuch"], ["Spark"]):
+        with pytest.raises(NothingChosenError, match=f"no scenario has '{nothing[-1]}'"):
+            chosen(nothing, 1.0, None, peers=False)
+    peers, _, _ = chosen(["Spark"], 1.0, None, peers=True)
+    assert all(set(PEERS) < set(each.contenders) for each in peers)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--only nosuch", "--list names them"),
+        ("--list --only nosuch", "--list names them"),
+        ("--publish --only csv", "for a whole run"),
+        ("--publish --quick", "for a whole run"),
+        ("--publish --render --scale 0.5", "for a whole run"),
+        ("--scale 0", "--scale"),
+        ("--scale nan", "--scale"),
+        ("--repeat 0", "--repeat"),
+        ("--threads -1", "--threads"),
+        ("--render", "measure first"),
+        ("--peers", "Java"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_measured(
+    flags: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
+    published = {file: file.read_bytes() for file in PUBLISHED.iterdir()}
+    with pytest.raises(SystemExit) as error:
+        program.main([*flags.split(), "--output", str(tmp_path)])
+    assert error.value.code == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+    assert {file: file.read_bytes() for file in PUBLISHED.iterdir()} == published
+
+
+def test_a_list_has_each_scenarios_own_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    program.main(["--list", "--quick", "--only", "csv"])
+    assert capsys.readouterr().out.splitlines() == [
+        "logistic regression, csv, 4 M rows",
+        "logistic regression, csv, quoted, 4 M rows",
+    ]
+
+
+def test_only_a_whole_run_is_published() -> None:
+    scenarios, spoiled, startup = chosen([], 1.0, None, peers=False)
+    results = Results(
+        {},
+        {},
+        tuple(Measured(each.model, each.format, each.rows, (), ()) for each in scenarios),
+        tuple(Measured("", "", each.rows, (), (), stage=each.stage) for each in spoiled),
+        tuple(Measured("", "", (1, 1), (), ()) for _ in startup),
+    )
+    assert program.is_whole(results)
+    assert not program.is_whole(Results({}, {}))
+    assert not program.is_whole(replace(results, scenarios=results.scenarios[:-1]))
+    assert not program.is_whole(replace(results, spoiled=results.spoiled[1:]))
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from benchmarks import __main__ as program
+from benchmarks.measuring import measure
+from benchmarks.running import Bench
+
+def forever(bench):
+    bench.elsewhere.submit(int).result()  # the helper is at work, too
+    wait = "import time; time.sleep(60)"
+    script = f"import os, subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {wait!r}]); "
+    script += "os.rename(open('new', 'w').write(f'{os.getpid()} {p.pid}') and 'new', 'pids'); "
+    measure([sys.executable, "-c", script + wait], {}, bench.folder)
+
+Bench.make_files = forever
+program.FOLDER = Path(sys.argv[1])
+if __name__ == "__main__":
+    program.main(["--only", "start-up"])
+"""
+
+
+def is_there(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_ends_all_that_runs(signum: signal.Signals, tmp_path: Path) -> None:
+    script, pids = tmp_path / "script.py", tmp_path / "pids"
+    script.write_text(INTERRUPTED)
+    process = subprocess.Popen(
+        [sys.executable, script, tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while not pids.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signum)
+    said, _ = process.communicate(timeout=30)
+    assert said.splitlines() == ["interrupted, 0 of 1 measured: no report"]
+    assert process.returncode == 130
+    assert not any(psutil.pid_exists(int(pid)) for pid in pids.read_text().split())
+    deadline = time.monotonic() + 30
+    while is_there(process.pid):
+        assert time.monotonic() < deadline  # nor does any other one go on
+        time.sleep(0.05)
 
 
 MEASURE = """
