@@ -148,12 +148,13 @@ SCENARIOS = (
     Scenario("logistic", "parquet", (LIMIT, *OURS), (2_000_000, 20_000_000), 3),
     Scenario("logistic", "jsonl", (LIMIT, *OURS), (400_000, 4_000_000), 3),
     Scenario("logistic", "csv", (LIMIT, *OURS), (400_000, 4_000_000)),
-    Scenario("logistic", "csv, quoted", (LIMIT, BEAM), (400_000, 4_000_000)),
+    Scenario("logistic", "csv, quoted", (LIMIT, BEAM), (400_000, 4_000_000), 1),
     Scenario(
         "logistic",
         "jsonl.gz",
         (LIMIT, *OURS),
         (400_000, 2_000_000),
+        1,
         note="A compressed file is read by one worker; there are four.",
     ),
     # Those who call Python for each record, at sizes that they can do.
@@ -207,11 +208,12 @@ SCENARIOS = (
         "jsonl",
         (LIMIT, VALIDATED, BEAM, MRJOB),
         (50_000, 500_000),
+        1,
         note="The limit checks nothing; the validated one asks pydantic about all records of a"
         " block at once.",
     ),
-    Scenario("flights", "jsonl", (LIMIT, BEAM, MRJOB), (200_000, 1_000_000)),
-    Scenario("flights", "parquet", (LIMIT, BEAM, MRJOB), (400_000, 4_000_000)),
+    Scenario("flights", "jsonl", (LIMIT, BEAM, MRJOB), (200_000, 1_000_000), 1),
+    Scenario("flights", "parquet", (LIMIT, BEAM, MRJOB), (400_000, 4_000_000), 1),
 )
 
 SPOILED = (
