@@ -147,7 +147,7 @@ SCENARIOS = (
     # The model costs nothing: all that is seen is the way to it, in every format.
     Scenario("logistic", "parquet", (LIMIT, *OURS), (2_000_000, 20_000_000), 3),
     Scenario("logistic", "jsonl", (LIMIT, *OURS), (400_000, 4_000_000), 3),
-    Scenario("logistic", "csv", (LIMIT, *OURS), (400_000, 4_000_000)),
+    Scenario("logistic", "csv", (LIMIT, *OURS), (400_000, 4_000_000), 1),
     Scenario("logistic", "csv, quoted", (LIMIT, BEAM), (400_000, 4_000_000), 1),
     Scenario(
         "logistic",
@@ -217,10 +217,10 @@ SCENARIOS = (
 )
 
 SPOILED = (
-    Spoiled("decode", (100_000, 1_000_000)),
-    Spoiled("validate", (100_000, 1_000_000)),
-    Spoiled("predict", (20_000, 200_000)),
-    Spoiled("output", (100_000, 1_000_000)),
+    Spoiled("decode", (100_000, 1_000_000), 1),
+    Spoiled("validate", (100_000, 1_000_000), 1),
+    Spoiled("predict", (20_000, 200_000), 1),
+    Spoiled("output", (100_000, 1_000_000), 1),
 )
 
 
