@@ -45,7 +45,7 @@ def read_line_blocks(
         whole_lines = piece.rfind(b"\n") + 1
         if whole_lines:
             data = b"".join((held, memoryview(piece)[:whole_lines]))
-            yield from few_lines(Block(format_name, part.path, data, position))
+            yield from _few_lines(Block(format_name, part.path, data, position))
             held, position = piece[whole_lines:], piece_position + whole_lines
         else:
             held += piece
@@ -61,7 +61,7 @@ def read_line_blocks(
         yield Block(format_name, part.path, held, position)
 
 
-def few_lines(block: Block) -> Iterator[Block]:
+def _few_lines(block: Block) -> Iterator[Block]:
     """A block of lines in blocks of at most ``MAX_BLOCK_RECORDS``."""
     assert isinstance(block.data, bytes)
     is_line_end = np.frombuffer(block.data, np.uint8) == ord("\n")

@@ -91,3 +91,9 @@ def test_times_keep_all_of_their_digits_and_instants_their_instant() -> None:
     assert json_form(pa.scalar(1, pa.time64("ns"))) == "00:00:00.000000001"
     nowhere = pa.scalar(0, pa.timestamp("us", "No/Where"))
     assert json_form(nowhere) == "1970-01-01 00:00:00.000000+00:00"
+
+
+def test_a_null_among_the_values_of_a_dictionary_is_a_null() -> None:
+    dictionary = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), pa.array(["a", None]))
+    batch = pa.RecordBatch.from_arrays([dictionary], names=["a"])
+    assert texts(batch) == ['{"a":"a"}', '{"a":null}']

@@ -80,29 +80,25 @@ def member_pieces(batch: pa.RecordBatch, *, nulls_are_absent: bool = False) -> l
 
 
 def _value_pieces(column: pa.Array, *, nulls_are_absent: bool = False) -> list[Piece]:
-    """What :func:`values` gives, in pieces to be joined one after the other."""
-    if is_sound_text(column) and not column.null_count and not _must_be_escaped(column):
-        return ['"', column.cast(TEXT), '"']
-    return [values(column, nulls_are_absent=nulls_are_absent)]
-
-
-def values(column: pa.Array, *, nulls_are_absent: bool = False) -> pa.Array:
-    """The JSON text of each value.
+    """The JSON text of each value, in pieces to be joined one after the other.
 
     Floats are written as the shortest text that reads back as the same float, with a point or an
     exponent, so that a reader who guesses types never takes them for integers; text as it is,
     with only what must be escaped escaped.
     """
+    pieces: list[Piece]
     if is_sound_text(column):
-        text = _quoted(column)
+        plain = not _must_be_escaped(column)
+        pieces = ['"', column.cast(TEXT), '"'] if plain else [_escaped(column)]
     elif pa.types.is_floating(column.type) and all_finite(column):
-        text = float_text(column)
+        pieces = [float_text(column).cast(TEXT)]
     elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
-        text = column.cast(pa.string())
+        pieces = [column.cast(pa.string()).cast(TEXT)]
     else:
-        text = json_texts(column, nulls_are_absent=nulls_are_absent)
-    text = text.cast(TEXT)
-    return pc.fill_null(text, b"null") if text.null_count else text
+        pieces = [json_texts(column, nulls_are_absent=nulls_are_absent).cast(TEXT)]
+    # Of a dictionary, a value may be null where no index is.
+    has_nulls = any(not isinstance(piece, str) and piece.null_count for piece in pieces)
+    return [pc.fill_null(joined(*pieces), b"null")] if has_nulls else pieces
 
 
 def json_texts(column: pa.Array, *, bare: bool = False, nulls_are_absent: bool = False) -> pa.Array:
@@ -173,10 +169,8 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _quoted(column: pa.Array) -> pa.Array:
+def _escaped(column: pa.Array) -> pa.Array:
     """Text in quotes; each distinct one is escaped once, as predictions often have few."""
-    if not _must_be_escaped(column):
-        return joined('"', column.cast(TEXT), '"')
     distinct = column.dictionary_encode()
     quoted = [
         json.dumps(text, ensure_ascii=False).encode() for text in distinct.dictionary.to_pylist()
