@@ -164,17 +164,15 @@ class RecordSchema(ABC):
     def columns_of(self, raw: Sequence[tuple[Any, ...]]) -> pa.RecordBatch | None:
         """The columns of the values of records, given as :meth:`raw_values`; None where one of them
         has to be looked at alone."""
+        if not raw:
+            return self.batch([])
         columns = []
-        for kind, values in zip(
-            self.column_types.values(), zip(*raw, strict=True), strict=bool(raw)
-        ):
+        for kind, values in zip(self.column_types.values(), zip(*raw, strict=True), strict=True):
             column = kind.column(values)
             if column is None:
                 return None
             columns.append(column)
-        return (
-            pa.RecordBatch.from_arrays(columns, schema=self.arrow_schema) if raw else self.batch([])
-        )
+        return pa.RecordBatch.from_arrays(columns, schema=self.arrow_schema)
 
     @abstractmethod
     def value(self, instance: Any, name: str) -> Any:
