@@ -375,7 +375,12 @@ class RecordPredictor(Predictor):
                     rows, inputs = rows[accepted], inputs.filter(pa.array(accepted))
                 fast = rows
                 for row, record in zip(rows.tolist(), as_dicts(inputs), strict=True):
-                    yield row, self._input.judge(record)
+                    try:
+                        instance = self._input.judge(record)
+                    except RecordError as error:  # the judge has the last word
+                        failures.append(Failure(row, "validate", error.error, error.message))
+                    else:
+                        yield row, instance
         alone = np.setdiff1d(np.arange(len(records)), fast, assume_unique=True)
         yield from self._judged(records, alone, failures)
 
